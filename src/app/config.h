@@ -1,0 +1,85 @@
+/*
+ * config - everything an operator can set, validated (CONTRACT section 7).
+ *
+ * Defaults < one YAML file < environment < flags. Scalars come from the one table in options.def (parser, environment,
+ * --help and the manual follow from it); the lists below (sources, aliases, origins) are read by config.c.
+ * Immutable once loaded; main thread loads it, every thread may read it.
+ */
+#ifndef TAILWATER_APP_CONFIG_H
+#define TAILWATER_APP_CONFIG_H
+
+#include "error.h"
+#include "mapping.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CONFIG_SOURCES_MAX = 4 };
+
+struct config_source {
+    char *name;
+    char tag;       /* 'a'..'z' */
+    char *uri;      /* own deployment, or NULL: mongodb.uri */
+    char *database; /* default database of its mappings */
+    struct mapping_set *mappings;
+    char *label; /* "host1,host2/db" for logs; without credentials */
+};
+
+/* A path whose query parameters fill a channel: /x?workspace_id=w -> "logs:etl:{workspace_id}". */
+struct config_alias {
+    char *path;
+    char *channel;
+};
+
+struct config {
+    /* scalars, one row each in options.def, in its order */
+    char *listen;            /* "127.0.0.1:3002", "[::1]:3002" */
+    int64_t port;            /* overrides the port of listen when not 0 (PORT) */
+    bool insecure;           /* a non-loopback listener without authentication */
+    int64_t loops;           /* event loops (threads); 0 = one a core */
+    char *mongodb_uri;
+    int64_t mongodb_max_await_ms; /* [ms] how long a getMore waits at the tail; bounds the stop */
+    int64_t mongodb_jobs;    /* threads for look-ups */
+    char *mode;              /* "change_stream" | "auto" */
+    char *json;              /* "plain" | "relaxed" */
+    int64_t max_event_bytes; /* of an event's data line */
+    int64_t journal_bytes;   /* per source */
+    int64_t journal_age_s;   /* [s] */
+    int64_t journal_warm_s;  /* [s] how far in the past a source starts */
+    int64_t catchup_max;     /* catch-up change streams a source */
+    int64_t catchup_window_bytes;
+    int64_t heartbeat_s;     /* [s] of silence */
+    int64_t retry_ms;        /* [ms] browsers wait before they reconnect; jittered */
+    char *end_of_stream;     /* "cut" | "clean" */
+    int64_t limits_connections;   /* streams in all */
+    int64_t limits_channels;      /* per connection, at most 256 */
+    int64_t limits_queue_bytes;   /* unsent bytes per connection before it is pulled from */
+    int64_t limits_stall_s;       /* [s] a reader may take nothing */
+    int64_t limits_header_bytes;
+    int64_t limits_body_bytes;
+    int64_t limits_jobs;          /* waiting look-ups */
+    int64_t drain_delay_s;        /* [s] */
+    char *log_level;         /* trace|debug|info|warn|error */
+    char *log_format;        /* auto|json|text */
+
+    /* lists */
+    struct config_source sources[CONFIG_SOURCES_MAX];
+    unsigned source_count;
+    struct config_alias *aliases;
+    unsigned alias_count;
+    char **allowed_origins; /* exact origins, or the single entry "*" */
+    unsigned allowed_origin_count;
+
+    char listen_host[128]; /* from listen and port */
+    int listen_port;
+    bool open_mode; /* anonymous reading on a loopback listener */
+};
+
+/*
+ * Load and validate. file may be NULL (no file); flags is a NULL-terminated list of "name=value" with the option's dotted
+ * name (from --name=value). Returns 0, or -1 with a sentence that names file, line and the nearest known key.
+ */
+int config_load(const char *file, const char *const *flags, struct config **out, struct error *err);
+void config_free(struct config *config);
+
+#endif

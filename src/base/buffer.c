@@ -1,0 +1,211 @@
+/* buffer - see buffer.h. */
+#include "buffer.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static void *memory_check(void *p)
+{
+    if (!p) {
+        fputs("tailwater: out of memory\n", stderr);
+        abort();
+    }
+    return p;
+}
+
+void *memory_new(size_t bytes)
+{
+    return memory_check(malloc(bytes ? bytes : 1));
+}
+
+void *memory_zero(size_t count, size_t bytes)
+{
+    return memory_check(calloc(count ? count : 1, bytes ? bytes : 1));
+}
+
+void *memory_resize(void *p, size_t bytes)
+{
+    return memory_check(realloc(p, bytes ? bytes : 1));
+}
+
+char *memory_text(const char *text)
+{
+    return memory_copy(text, strlen(text));
+}
+
+char *memory_copy(const void *data, size_t len)
+{
+    char *copy = memory_new(len + 1);
+    if (len) {
+        memcpy(copy, data, len);
+    }
+    copy[len] = '\0';
+    return copy;
+}
+
+void buffer_init(struct buffer *b)
+{
+    *b = (struct buffer)BUFFER_INIT;
+}
+
+void buffer_fini(struct buffer *b)
+{
+    free(b->data);
+    buffer_init(b);
+}
+
+void buffer_reset(struct buffer *b)
+{
+    b->len = 0;
+}
+
+void buffer_shrink(struct buffer *b, size_t keep_bytes)
+{
+    if (b->len == 0 && b->cap > keep_bytes) {
+        buffer_fini(b);
+    }
+}
+
+char *buffer_reserve(struct buffer *b, size_t extra)
+{
+    if (b->cap - b->len < extra) {
+        size_t want = b->len + extra;
+        size_t cap = b->cap ? b->cap : 64;
+        while (cap < want) {
+            cap *= 2;
+        }
+        b->data = memory_resize(b->data, cap);
+        b->cap = cap;
+    }
+    return b->data + b->len;
+}
+
+void buffer_append(struct buffer *b, const void *data, size_t len)
+{
+    if (len) {
+        memcpy(buffer_reserve(b, len), data, len);
+        b->len += len;
+    }
+}
+
+void buffer_append_text(struct buffer *b, const char *text)
+{
+    buffer_append(b, text, strlen(text));
+}
+
+void buffer_append_byte(struct buffer *b, char byte)
+{
+    *buffer_reserve(b, 1) = byte;
+    b->len++;
+}
+
+void buffer_printf(struct buffer *b, const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    va_list again;
+    va_copy(again, args);
+    char *at = buffer_reserve(b, 128);
+    int n = vsnprintf(at, 128, format, args);
+    if (n >= 128) {
+        at = buffer_reserve(b, (size_t)n + 1);
+        n = vsnprintf(at, (size_t)n + 1, format, again);
+    }
+    va_end(again);
+    va_end(args);
+    if (n > 0) {
+        b->len += (size_t)n;
+    }
+}
+
+const char *buffer_text(struct buffer *b)
+{
+    *buffer_reserve(b, 1) = '\0';
+    return b->data;
+}
+
+/* --- JSON strings ------------------------------------------------------------------------------ */
+
+/* Bytes that stand for themselves inside a JSON string: printable ASCII except quote and backslash. DEL is escaped. */
+static bool is_plain(unsigned char c)
+{
+    return c >= 0x20 && c < 0x7f && c != '"' && c != '\\';
+}
+
+static void append_escape(struct buffer *b, unsigned code)
+{
+    static const char hex[] = "0123456789abcdef";
+    static const char shorthand[] = {['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n', ['\f'] = 'f', ['\r'] = 'r',
+                                     ['"'] = '"',  ['\\'] = '\\'};
+    if (code < sizeof shorthand && shorthand[code]) {
+        char two[2] = {'\\', shorthand[code]};
+        buffer_append(b, two, 2);
+        return;
+    }
+    char six[6] = {'\\', 'u', hex[code >> 12 & 15], hex[code >> 8 & 15], hex[code >> 4 & 15], hex[code & 15]};
+    buffer_append(b, six, 6);
+}
+
+/*
+ * Length of the well-formed UTF-8 sequence at s (Unicode table 3-7), or minus the length of the maximal bad subpart,
+ * which one U+FFFD replaces. *code is set for a well-formed one.
+ */
+static int utf8_sequence(const unsigned char *s, size_t len, unsigned *code)
+{
+    unsigned char c = s[0];
+    if (c < 0xc2 || c > 0xf4) {
+        return -1;
+    }
+    int need = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
+    unsigned char low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
+    unsigned char high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
+    unsigned value = c & (0x3fu >> need);
+    for (int i = 1; i <= need; i++) {
+        if ((size_t)i >= len || s[i] < low || s[i] > high) {
+            return -i;
+        }
+        value = value << 6 | (s[i] & 0x3fu);
+        low = 0x80;
+        high = 0xbf;
+    }
+    *code = value;
+    return need + 1;
+}
+
+void buffer_append_json(struct buffer *b, const char *text, size_t len)
+{
+    const unsigned char *s = (const unsigned char *)text;
+    size_t i = 0;
+    while (i < len) {
+        size_t run = i;
+        while (run < len && is_plain(s[run])) {
+            run++;
+        }
+        buffer_append(b, s + i, run - i);
+        i = run;
+        if (i == len) {
+            return;
+        }
+        if (s[i] < 0x80) {
+            append_escape(b, s[i++]);
+            continue;
+        }
+        unsigned code = 0;
+        int n = utf8_sequence(s + i, len - i, &code);
+        if (n < 0) {
+            buffer_append(b, "\xef\xbf\xbd", 3);
+            i += (size_t)-n;
+            continue;
+        }
+        /* C1 controls, NEL among them, and the two separators split lines in some clients. */
+        if (code < 0xa0 || code == 0x2028 || code == 0x2029) {
+            append_escape(b, code);
+        } else {
+            buffer_append(b, s + i, (size_t)n);
+        }
+        i += (size_t)n;
+    }
+}

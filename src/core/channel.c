@@ -1,0 +1,214 @@
+/* channel - see include/tailwater/channel.h. */
+#include "tailwater/channel.h"
+
+#include <stdint.h>
+#include <string.h>
+
+static bool is_grammar_byte(unsigned char c)
+{
+    return c == ':' || c == ',' || c == '*' || c == '%';
+}
+
+static bool is_hex(unsigned char c)
+{
+    return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
+}
+
+/* Length of the well-formed UTF-8 sequence at s, 0 when there is none. *code: its code point. */
+static size_t utf8_length(const unsigned char *s, size_t len, uint32_t *code)
+{
+    unsigned char c = s[0];
+    if (c < 0x80) {
+        *code = c;
+        return 1;
+    }
+    if (c < 0xc2 || c > 0xf4) {
+        return 0;
+    }
+    size_t need = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
+    if (len < need) {
+        return 0;
+    }
+    uint32_t value = c & (0x7fu >> need);
+    for (size_t i = 1; i < need; i++) {
+        if ((s[i] & 0xc0) != 0x80) {
+            return 0;
+        }
+        value = value << 6 | (s[i] & 0x3fu);
+    }
+    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
+    if (value < least[need] || (value >= 0xd800 && value <= 0xdfff) || value > 0x10ffff) {
+        return 0;
+    }
+    *code = value;
+    return need;
+}
+
+/* Control bytes and white space, the Unicode kinds too: they stand percent-encoded in a segment. */
+static bool is_blank(uint32_t code)
+{
+    return code <= 0x20 || (code >= 0x7f && code <= 0xa0) || code == 0x1680 || (code >= 0x2000 && code <= 0x200a) ||
+           code == 0x2028 || code == 0x2029 || code == 0x202f || code == 0x205f || code == 0x3000 || code == 0xfeff;
+}
+
+static const char *segment_problem(const char *text, size_t len, bool patterns)
+{
+    if (len == 0) {
+        return "a segment is empty";
+    }
+    if (len > TAILWATER_SEGMENT_MAX) {
+        return "a segment is longer than 128 bytes";
+    }
+    if (patterns && len == 1 && text[0] == '*') {
+        return NULL;
+    }
+    const unsigned char *s = (const unsigned char *)text;
+    for (size_t i = 0; i < len;) {
+        uint32_t code;
+        size_t n = utf8_length(s + i, len - i, &code);
+        if (n == 0) {
+            return "it is not UTF-8";
+        }
+        if (s[i] == '%') {
+            if (len - i < 3 || !is_hex(s[i + 1]) || !is_hex(s[i + 2])) {
+                return "'%' must be followed by two hex digits";
+            }
+            i += 3;
+            continue;
+        }
+        if (s[i] == '*') {
+            return patterns ? "'*' must be a whole segment (a value '*' is written %2A)"
+                            : "'*' is not allowed here (a value '*' is written %2A)";
+        }
+        if (is_grammar_byte(s[i]) || is_blank(code)) {
+            return "white space, control characters, ',' and '%' must be percent-encoded";
+        }
+        i += n;
+    }
+    return NULL;
+}
+
+/* Cut the next segment off the front; returns false at the end. */
+static bool next_segment(const char **text, size_t *len, const char **segment, size_t *segment_len)
+{
+    if (!*text) {
+        return false;
+    }
+    const char *colon = memchr(*text, ':', *len);
+    *segment = *text;
+    *segment_len = colon ? (size_t)(colon - *text) : *len;
+    if (colon) {
+        *len -= *segment_len + 1;
+        *text = colon + 1;
+    } else {
+        *text = NULL;
+    }
+    return true;
+}
+
+const char *tailwater_channel_problem(const char *text, size_t len, bool patterns)
+{
+    if (len == 0) {
+        return "it is empty";
+    }
+    if (len > TAILWATER_CHANNEL_MAX) {
+        return "it is longer than 512 bytes";
+    }
+    const char *segment;
+    size_t segment_len;
+    int count = 0;
+    while (next_segment(&text, &len, &segment, &segment_len)) {
+        if (++count > TAILWATER_SEGMENTS_MAX) {
+            return "it has more than 8 segments";
+        }
+        const char *problem = segment_problem(segment, segment_len, patterns);
+        if (problem) {
+            return problem;
+        }
+    }
+    return NULL;
+}
+
+static bool is_star(const char *segment, size_t len)
+{
+    return len == 1 && segment[0] == '*';
+}
+
+bool tailwater_channel_is_pattern(const char *text, size_t len)
+{
+    const char *segment;
+    size_t segment_len;
+    while (next_segment(&text, &len, &segment, &segment_len)) {
+        if (is_star(segment, segment_len)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool tailwater_pattern_match(const char *pattern, size_t pattern_len, const char *channel, size_t channel_len)
+{
+    const char *p, *c;
+    size_t p_len, c_len;
+    while (next_segment(&pattern, &pattern_len, &p, &p_len)) {
+        if (!next_segment(&channel, &channel_len, &c, &c_len)) {
+            return false;
+        }
+        if (is_star(p, p_len)) {
+            if (!pattern) {
+                return true; /* the last "*" takes one or more */
+            }
+            continue;
+        }
+        if (p_len != c_len || memcmp(p, c, p_len) != 0) {
+            return false;
+        }
+    }
+    return channel == NULL;
+}
+
+bool tailwater_pattern_overlap(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    const char *x, *y;
+    size_t x_len, y_len;
+    while (a && b) {
+        next_segment(&a, &a_len, &x, &x_len);
+        next_segment(&b, &b_len, &y, &y_len);
+        bool star_x = is_star(x, x_len), star_y = is_star(y, y_len);
+        if ((star_x && !a) || (star_y && !b)) {
+            return true; /* a last "*" takes whatever is left on the other side, at least this segment */
+        }
+        if (!star_x && !star_y && (x_len != y_len || memcmp(x, y, x_len) != 0)) {
+            return false;
+        }
+    }
+    return !a && !b;
+}
+
+size_t tailwater_segment_encode(const char *value, size_t len, char *out)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    const unsigned char *s = (const unsigned char *)value;
+    size_t used = 0;
+    for (size_t i = 0; i < len;) {
+        uint32_t code;
+        size_t n = utf8_length(s + i, len - i, &code);
+        if (n == 0) {
+            return 0;
+        }
+        bool encode = is_grammar_byte(s[i]) || is_blank(code);
+        if (used + (encode ? 3 * n : n) > TAILWATER_SEGMENT_MAX) {
+            return 0;
+        }
+        for (size_t k = 0; k < n; k++, i++) {
+            if (encode) {
+                out[used++] = '%';
+                out[used++] = hex[s[i] >> 4];
+                out[used++] = hex[s[i] & 15];
+            } else {
+                out[used++] = (char)s[i];
+            }
+        }
+    }
+    return used;
+}
