@@ -8,11 +8,13 @@
 #ifndef TAILWATER_APP_CONFIG_H
 #define TAILWATER_APP_CONFIG_H
 
+#include "buffer.h"
 #include "error.h"
 #include "mapping.h"
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
 
 enum { CONFIG_SOURCES_MAX = 4 };
 
@@ -70,16 +72,28 @@ struct config {
     char **allowed_origins; /* exact origins, or the single entry "*" */
     unsigned allowed_origin_count;
 
-    char listen_host[128]; /* from listen and port */
-    int listen_port;
+    char listen_host[128]; /* from listen and port; without brackets */
+    int listen_port;       /* 0: the system chooses */
     bool open_mode; /* anonymous reading on a loopback listener */
+
+    char **warnings; /* sentences to log once, after log_configure() */
+    unsigned warning_count;
+    char **places; /* by the table's index: where an option was set ("tailwater.yaml:7", "PORT"); NULL = default */
 };
 
 /*
- * Load and validate. file may be NULL (no file); flags is a NULL-terminated list of "name=value" with the option's dotted
- * name (from --name=value). Returns 0, or -1 with a sentence that names file, line and the nearest known key.
+ * Load and validate. file may be NULL: then TAILWATER_CONFIG names it, or there is none. flags is a NULL-terminated
+ * list of "name=value" with the option's dotted name (from --name=value); NULL = none. Reads the environment.
+ * Returns 0, or -1 with a sentence that names file, line and the nearest known key; *out is then NULL.
  */
 int config_load(const char *file, const char *const *flags, struct config **out, struct error *err);
-void config_free(struct config *config);
+void config_free(struct config *config); /* NULL is fine */
+
+/* The connection string of a source: its own or mongodb.uri. A secret. */
+const char *config_source_uri(const struct config *config, const struct config_source *source);
+
+/* Append or write all options as YAML with a comment that tells where each was set; secrets are masked. */
+void config_append_yaml(const struct config *config, struct buffer *out);
+void config_print(const struct config *config, FILE *out);
 
 #endif

@@ -36,7 +36,7 @@ char *memory_text(const char *text)
     return memory_copy(text, strlen(text));
 }
 
-char *memory_copy(const void *data, size_t len)
+void *memory_copy(const void *data, size_t len)
 {
     char *copy = memory_new(len + 1);
     if (len) {

@@ -51,6 +51,6 @@ void *memory_new(size_t bytes);
 void *memory_zero(size_t count, size_t bytes);
 void *memory_resize(void *p, size_t bytes);
 char *memory_text(const char *text);
-char *memory_copy(const void *data, size_t len); /* adds a NUL behind the copy */
+void *memory_copy(const void *data, size_t len); /* adds a NUL behind the copy */
 
 #endif

@@ -20,7 +20,8 @@ enum event_outcome {
 
 struct event_builder_options {
     enum json_style style;
-    size_t max_event_bytes; /* of the data line; larger ones are truncated as CONTRACT section 2 says */
+    size_t max_event_bytes; /* of the data line; larger ones are truncated as CONTRACT section 2 says. What stands in
+                               front of log_data (channel, labels, keys: at most 12 KB, usually 200 bytes) is not cut */
     unsigned max_depth;     /* nesting of documents beyond it becomes null; 0 = 100 */
 };
 
@@ -33,17 +34,24 @@ void event_builder_free(struct event_builder *builder);
  * event on, or the ordinals are wrong. change: borrowed.
  * Returns an event_outcome; *frame gives one reference for BUILT and OVERSIZE, else NULL.
  * For UNROUTABLE *reason tells field and _id (for a log line).
+ *
+ * Events of one cluster time count as equal when their 48 bits of namespace, _id and operation are; so the ids of a
+ * cluster time differ even where those bits collide. The id of an oversize event is hashed from its token's text.
  */
 enum event_outcome event_builder_change(struct event_builder *builder, const bson_t *change, struct frame **frame,
                                         struct error *reason);
 
 /*
  * The event of a document read from a collection. The channel is appended to `channel`, the data line to `json`
- * (not truncated when whole). ts_ms: what stands as "ts".
+ * (not truncated when whole). ts_ms: what stands as "ts" (mapping_time() knows the document's own). The mapping's
+ * `match` is not looked at: find with mapping_filter().
  * Returns EVENT_BUILT, EVENT_UNCOVERED or EVENT_UNROUTABLE (with reason).
  */
 enum event_outcome event_builder_document(struct event_builder *builder, struct slice database, struct slice collection,
                                           const bson_t *document, int64_t ts_ms, bool whole, struct buffer *channel,
                                           struct buffer *json, struct error *reason);
+
+/* The severity of the last event that was built (as frame->level). */
+uint8_t event_builder_level(const struct event_builder *builder);
 
 #endif

@@ -3,15 +3,22 @@
  * (CONTRACT section 2). Compiled once from the configuration, then immutable.
  *
  * A mapping set belongs to one source: its mappings in order; the first that lists a document's collection takes it.
+ *
+ * A mapping's keys: collections (required; names, in which "*" stands for any run of characters: ["*"] is all, an
+ * extension of the contract), channel (required), database, event, labels (values are text, {$collection} or
+ * {$database}), match, omit or only, operations, order, preset, level, time, message.
+ * Collections named system.* are never covered.
  * Thread: any, read only after mapping_set_new().  Owns: everything in it.
  */
 #ifndef TAILWATER_MONGO_MAPPING_H
 #define TAILWATER_MONGO_MAPPING_H
 
+#include "bson_json.h"
 #include "buffer.h"
 #include "catalog.h"
 #include "error.h"
 #include "frame.h"
+#include "template.h"
 
 #include <bson/bson.h>
 #include <jansson.h>
@@ -19,10 +26,6 @@
 struct mapping;
 struct mapping_set;
 
-enum json_style {
-    JSON_STYLE_PLAIN,   /* hex ids, ISO dates, plain numbers (CONTRACT section 2) */
-    JSON_STYLE_RELAXED, /* MongoDB Extended JSON v2, relaxed */
-};
 
 enum mapping_scope { MAPPING_SCOPE_COLLECTION, MAPPING_SCOPE_DATABASE, MAPPING_SCOPE_CLUSTER };
 
@@ -42,7 +45,7 @@ struct mapping_set_options {
 /*
  * Compile the array `mappings` (NULL: the default mapping, all collections by
  * "logs:{$collection}:{workspace_id}:{workflow_id|function_id|resource_id}" with label service = collection).
- * Unknown keys, reserved event names, bad templates, operators that could raise: -1 with *problem.
+ * Unknown keys, reserved event names, bad templates, operators that could raise: -1 with *problem (not NULL).
  */
 int mapping_set_new(const json_t *mappings, const struct mapping_set_options *options, struct mapping_set **out,
                     struct mapping_problem *problem);
@@ -69,6 +72,41 @@ const struct mapping *mapping_set_at(const struct mapping_set *set, size_t index
 /* The database a mapping reads. */
 const char *mapping_database(const struct mapping *mapping);
 
+/* Its SSE event name. */
+struct slice mapping_event(const struct mapping *mapping);
+
+/* Its channel template. */
+const struct template *mapping_channel(const struct mapping *mapping);
+
+/* The indexed field that tail and history sort by; a dotted path. */
+const char *mapping_order(const struct mapping *mapping);
+
+/* Its `match` as a filter for find(), or NULL when every document passes. */
+const bson_t *mapping_filter(const struct mapping *mapping);
+
+/* What of a document is written, or NULL for all. */
+const struct bson_json_filter *mapping_json_filter(const struct mapping *mapping);
+
+/* Does it take this operation ('i' insert, 'r' replace)? */
+bool mapping_takes(const struct mapping *mapping, char operation);
+
+/* Append its labels as members of a JSON object, each with a comma behind it. */
+void mapping_append_labels(const struct mapping *mapping, struct slice collection, struct buffer *json);
+
+/*
+ * Where a document of this mapping has its level, time and message: the first of the candidate paths that is present
+ * and is written whole (after only and omit). Returns the path with *value standing on it, or NULL.
+ */
+enum mapping_field { MAPPING_FIELD_LEVEL, MAPPING_FIELD_TIME, MAPPING_FIELD_MESSAGE };
+const char *mapping_find_field(const struct mapping *mapping, enum mapping_field field, const bson_t *document,
+                               bson_iter_t *value);
+
+/* The document's severity (enum frame_level, or a number between; 0 unknown). */
+uint8_t mapping_level(const struct mapping *mapping, const bson_t *document);
+
+/* The document's own time, else that of an ObjectId _id. Returns 0 with *wall_ms, or -1 when it has neither. */
+int mapping_time(const struct mapping *mapping, const bson_t *document, int64_t *wall_ms);
+
 /* Does this mapping list the collection (its own namespaces left out; earlier mappings not considered)? */
 bool mapping_covers(const struct mapping *mapping, struct slice collection);
 
@@ -78,8 +116,11 @@ void mapping_set_describe(const struct mapping_set *set, struct catalog *catalog
 /* Tell the catalog that a collection exists: the services its mapping gives it (e.g. {$collection} or its labels). */
 void mapping_describe_collection(const struct mapping *mapping, struct slice collection, struct catalog *catalog);
 
-/* The pattern of all channels that this collection's documents could get ("logs:etl:*:*" without {$collection}),
- * appended to out. For oversize events, whose keys are unknown. */
+/*
+ * The pattern of all channels that this collection's documents could get, appended to out; for oversize events, whose
+ * keys are unknown. Where the last segment may be missing the pattern is wider, so that nobody is left untold:
+ * "logs:etl:{ws}:{wf}" gives "logs:etl:*", "metrics:{ws}" gives "*".
+ */
 void mapping_collection_pattern(const struct mapping *mapping, struct slice database, struct slice collection,
                                 struct buffer *out);
 

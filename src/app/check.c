@@ -1,0 +1,97 @@
+/* check - see check.h. */
+#include "check.h"
+
+#include "change_stream.h"
+#include "cli.h"
+#include "server_facts.h"
+#include "stream_error.h"
+
+static int explain(struct error *err)
+{
+    enum stream_action action = stream_error_action(err->code);
+    const char *advice = stream_action_advice(action);
+    if (*advice) {
+        char text[256];
+        snprintf(text, sizeof text, "%.250s", err->text);
+        error_set(err, "%s; %s", text, advice);
+    }
+    return action == STREAM_REOPEN ? 1 : -1;
+}
+
+static int try_stream(const struct config_source *source, mongoc_client_t *client, uint64_t now, struct error *err)
+{
+    struct change_stream *stream;
+    struct change_batch batch;
+    struct change_stream_options options = {
+        .mappings = source->mappings, .start = now + 1, .batch_size = 1, .max_await_ms = 1};
+    int rc = change_stream_open(client, &options, &stream, err);
+    if (rc == 0) {
+        rc = change_stream_next(stream, &batch, err);
+        change_stream_close(stream, rc == 0);
+    }
+    return rc;
+}
+
+int check_source(const struct config_source *source, struct database *database, struct error *err)
+{
+    struct database_hello hello;
+    mongoc_client_t *client = database_pop(database, DATABASE_SCAN);
+    if (!client) {
+        error_set(err, "no connection to MongoDB");
+        return 1;
+    }
+    int rc = database_hello(client, &hello, err);
+    if (rc == 0 && !hello.is_replica_set && !hello.is_mongos) {
+        rc = error_set(err, "%s is a standalone server", source->label);
+        err->code = 40573;
+    }
+    if (rc == 0) {
+        rc = try_stream(source, client, hello.cluster_time, err);
+    }
+    database_push(database, DATABASE_SCAN, client);
+    return rc == 0 ? 0 : explain(err);
+}
+
+static void print_facts(struct database *database, FILE *out)
+{
+    uint64_t first, last;
+    mongoc_client_t *client = database_pop(database, DATABASE_SCAN);
+    if (client && server_facts_oplog(client, &first, &last, NULL) == 0) {
+        fprintf(out, "  the oplog reaches back %u s\n", (unsigned)((last >> 32) - (first >> 32)));
+    }
+    if (client) {
+        database_push(database, DATABASE_SCAN, client);
+    }
+}
+
+static int check_one(const struct config *config, const struct config_source *source, FILE *out)
+{
+    struct error err;
+    struct database *database = database_new(config_source_uri(config, source),
+                                             config->mongodb_max_await_ms, &err);
+    int rc = database ? check_source(source, database, &err) : -1;
+    if (rc == 0) {
+        fprintf(out, "source %s (%s): a change stream can be opened\n", source->name, source->label);
+        print_facts(database, out);
+    } else {
+        fprintf(out, "source %s (%s): %s\n", source->name, source->label, err.text);
+    }
+    database_free(database);
+    return rc;
+}
+
+int check_run(const struct config *config, bool offline, FILE *out)
+{
+    int status = CLI_EXIT_DONE;
+    fprintf(out, "configuration: fine, %u source%s, listening on %s port %d\n", config->source_count,
+            config->source_count == 1 ? "" : "s", config->listen_host, config->listen_port);
+    database_library_start();
+    for (unsigned i = 0; i < config->source_count && !offline; i++) {
+        int rc = check_one(config, &config->sources[i], out);
+        if (rc != 0 && status == CLI_EXIT_DONE) {
+            status = rc > 0 ? CLI_EXIT_FAILED : CLI_EXIT_CONFIG;
+        }
+    }
+    database_library_stop();
+    return status;
+}

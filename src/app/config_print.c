@@ -1,0 +1,104 @@
+/* config_print - the configuration in effect as YAML, with where each value came from. */
+#include "config_loader.h"
+
+#include <string.h>
+
+/* A text as a double-quoted YAML scalar (JSON strings are such). */
+static void append_quoted(const char *text, struct buffer *out)
+{
+    buffer_append_byte(out, '"');
+    buffer_append_json(out, text, strlen(text));
+    buffer_append_byte(out, '"');
+}
+
+static void append_list(const struct config *config, struct buffer *out)
+{
+    buffer_append_byte(out, '[');
+    for (unsigned i = 0; i < config->allowed_origin_count; i++) {
+        buffer_append_text(out, i ? ", " : "");
+        append_quoted(config->allowed_origins[i], out);
+    }
+    buffer_append_byte(out, ']');
+}
+
+static void append_value(const struct option *option, const struct config *config, struct buffer *out)
+{
+    struct buffer value = BUFFER_INIT;
+    option_append_value(option, config, &value);
+    if (option->type == OPTION_TYPE_LIST) {
+        append_list(config, out);
+    } else if (option->type == OPTION_TYPE_TEXT && value.len) {
+        append_quoted(buffer_text(&value), out);
+    } else {
+        buffer_append(out, value.data, value.len);
+    }
+    buffer_fini(&value);
+}
+
+/* Rows of one section need not stand together in the table, so each section is written at its first row. */
+static bool is_first_of_section(size_t index, size_t len)
+{
+    for (size_t i = 0; i < index; i++) {
+        if (strncmp(options_at(i)->name, options_at(index)->name, len + 1) == 0) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void append_row(const struct config *config, size_t index, const char *key, const char *indent,
+                       struct buffer *out)
+{
+    const char *place = config->places[index];
+    buffer_printf(out, "%s%s: ", indent, key);
+    append_value(options_at(index), config, out);
+    buffer_append_text(out, " # ");
+    buffer_append_json(out, place ? place : "default", strlen(place ? place : "default"));
+    buffer_append_byte(out, '\n');
+}
+
+static void append_section(const struct config *config, const char *name, size_t len, struct buffer *out)
+{
+    buffer_printf(out, "%.*s:\n", (int)len, name);
+    for (size_t i = 0; i < options_count(); i++) {
+        const char *row = options_at(i)->name;
+        if (strncmp(row, name, len + 1) == 0) {
+            append_row(config, i, row + len + 1, "  ", out);
+        }
+    }
+}
+
+static void append_sources(const struct config *config, struct buffer *out)
+{
+    buffer_append_text(out, "# sources:\n");
+    for (unsigned i = 0; i < config->source_count; i++) {
+        const struct config_source *source = &config->sources[i];
+        buffer_printf(out, "#   - { name: %s, tag: %c, database: %s } # %s, %zu mapping(s)\n", source->name,
+                      source->tag, source->database, source->label, mapping_set_count(source->mappings));
+    }
+    for (unsigned i = 0; i < config->alias_count; i++) {
+        buffer_printf(out, "# alias %s -> %s\n", config->aliases[i].path, config->aliases[i].channel);
+    }
+}
+
+void config_append_yaml(const struct config *config, struct buffer *out)
+{
+    for (size_t i = 0; i < options_count(); i++) {
+        const char *name = options_at(i)->name;
+        const char *dot = strchr(name, '.');
+        if (!dot) {
+            append_row(config, i, name, "", out);
+        } else if (is_first_of_section(i, (size_t)(dot - name))) {
+            append_section(config, name, (size_t)(dot - name), out);
+        }
+    }
+    append_sources(config, out);
+}
+
+void config_print(const struct config *config, FILE *out)
+{
+    struct buffer text = BUFFER_INIT;
+    config_append_yaml(config, &text);
+    fwrite(buffer_text(&text), 1, text.len, out);
+    buffer_fini(&text);
+}

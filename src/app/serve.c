@@ -1,0 +1,335 @@
+/* serve - see serve.h. */
+#include "serve.h"
+
+#include "buffer.h"
+#include "check.h"
+#include "cli.h"
+#include "exchange.h"
+#include "job_pool.h"
+#include "log.h"
+#include "loop.h"
+#include "sweep.h"
+#include "watcher.h"
+
+#include <errno.h>
+#include <event2/thread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <time.h>
+#include <unistd.h>
+
+enum {
+    LOOPS_MAX = 64,
+    RESERVED_DESCRIPTORS = 64, /* for MongoDB, logs and listeners, when connections are derived from the limit */
+    JOIN_WAIT_MS = 4000,       /* for blocking threads; a server that does not answer is not waited for longer */
+};
+
+/* One source with its threads. */
+struct running_source {
+    struct database *database;
+    struct source *source;
+    struct watcher *watcher;
+    struct sweep_threads *sweeps;
+};
+
+struct app {
+    const struct config *config;
+    struct http_context context;
+    struct http_alias *aliases;
+    const char **origins;
+    struct job_source job_sources[CONFIG_SOURCES_MAX];
+    struct running_source sources[CONFIG_SOURCES_MAX];
+    struct job_pool *job_pool;
+    struct loop *loops[LOOPS_MAX];
+    unsigned loop_count;
+};
+
+/* --- making ---------------------------------------------------------------------------------------- */
+
+static uint64_t connections_max(const struct config *config)
+{
+    struct rlimit limit;
+    if (config->limits_connections > 0) {
+        return (uint64_t)config->limits_connections;
+    }
+    /* As many as descriptors allow: raise the soft limit to the hard one first. */
+    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
+        return 1000;
+    }
+    limit.rlim_cur = limit.rlim_max;
+    setrlimit(RLIMIT_NOFILE, &limit);
+    return limit.rlim_cur > 2 * RESERVED_DESCRIPTORS ? limit.rlim_cur - RESERVED_DESCRIPTORS : RESERVED_DESCRIPTORS;
+}
+
+static void make_lists(struct app *app)
+{
+    const struct config *c = app->config;
+    app->aliases = memory_zero(c->alias_count + 1, sizeof *app->aliases);
+    for (unsigned i = 0; i < c->alias_count; i++) {
+        app->aliases[i] = (struct http_alias){c->aliases[i].path, c->aliases[i].channel};
+    }
+    app->origins = memory_zero(c->allowed_origin_count + 1, sizeof *app->origins);
+    for (unsigned i = 0; i < c->allowed_origin_count; i++) {
+        app->origins[i] = c->allowed_origins[i];
+    }
+}
+
+static void make_settings(struct app *app)
+{
+    const struct config *c = app->config;
+    app->context.settings = (struct http_settings){
+        .host = c->listen_host,
+        .port = c->listen_port,
+        .open_mode = c->open_mode,
+        .origins = app->origins,
+        .aliases = app->aliases,
+        .alias_count = c->alias_count,
+        .heartbeat_ms = c->heartbeat_s * 1000,
+        .retry_ms = c->retry_ms,
+        .end_clean = strcmp(c->end_of_stream, "clean") == 0,
+        .connections_max = connections_max(c),
+        .channels_max = (unsigned)c->limits_channels,
+        .queue_bytes = (size_t)c->limits_queue_bytes,
+        .stall_s = (int)c->limits_stall_s,
+        .header_bytes = (size_t)c->limits_header_bytes,
+        .body_bytes = (size_t)c->limits_body_bytes,
+    };
+}
+
+static struct event_builder_options build_options(const struct config *c)
+{
+    return (struct event_builder_options){
+        .style = strcmp(c->json, "relaxed") == 0 ? JSON_STYLE_RELAXED : JSON_STYLE_PLAIN,
+        .max_event_bytes = (size_t)c->max_event_bytes,
+    };
+}
+
+static int make_source(struct app *app, unsigned index, struct error *err)
+{
+    const struct config *c = app->config;
+    const struct config_source *configured = &c->sources[index];
+    struct running_source *running = &app->sources[index];
+    struct source_options options = {
+        .name = configured->name,
+        .tag = configured->tag,
+        .index = index,
+        .journal = {.max_bytes = (size_t)c->journal_bytes, .max_age_us = c->journal_age_s * 1000000},
+        .catchup = {.max_sweeps = (unsigned)c->catchup_max, .window_bytes = (size_t)c->catchup_window_bytes},
+    };
+    running->database = database_new(config_source_uri(c, configured), c->mongodb_max_await_ms, err);
+    if (!running->database) {
+        return -1;
+    }
+    running->source = source_new(&options);
+    app->context.sources[index] = running->source;
+    app->job_sources[index] = (struct job_source){running->database, configured->mappings};
+    app->context.source_count = index + 1;
+    return 0;
+}
+
+/* A server that can be reached but will never give change streams: refuse to start, in words. One that cannot be reached
+ * may come back: serve, degraded. */
+static int check_sources(struct app *app, struct error *err)
+{
+    for (unsigned i = 0; i < app->context.source_count; i++) {
+        int rc = check_source(&app->config->sources[i], app->sources[i].database, err);
+        if (rc < 0) {
+            return error_prefix(err, "source %s", app->config->sources[i].name);
+        }
+        if (rc > 0) {
+            log_warn("serve", "source %s: MongoDB cannot be reached yet (%s); starting all the same",
+                     app->config->sources[i].name, err->text);
+        }
+    }
+    return 0;
+}
+
+static unsigned wanted_loops(const struct config *config)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t wanted = config->loops > 0 ? config->loops : cores > 0 ? cores : 1;
+    return wanted > LOOPS_MAX ? LOOPS_MAX : (unsigned)wanted;
+}
+
+static int make_loops(struct app *app, struct error *err)
+{
+    for (unsigned i = 0; i < wanted_loops(app->config); i++) {
+        app->loops[i] = loop_new(i, &app->context, err);
+        if (!app->loops[i]) {
+            return -1;
+        }
+        app->loop_count = i + 1;
+    }
+    return 0;
+}
+
+static int make(struct app *app, struct error *err)
+{
+    const struct config *c = app->config;
+    make_lists(app);
+    make_settings(app);
+    app->context.jobs = job_queue_new((size_t)c->limits_jobs);
+    if (http_address_probe(c->listen_host, c->listen_port, err) != 0) {
+        return -1;
+    }
+    for (unsigned i = 0; i < c->source_count; i++) {
+        if (make_source(app, i, err) != 0) {
+            return -1;
+        }
+    }
+    return check_sources(app, err) != 0 ? -1 : make_loops(app, err);
+}
+
+/* --- running --------------------------------------------------------------------------------------- */
+
+static void start(struct app *app)
+{
+    const struct config *c = app->config;
+    for (unsigned i = 0; i < app->context.source_count; i++) {
+        struct running_source *running = &app->sources[i];
+        struct reader_options reader = {
+            .database = running->database,
+            .mappings = c->sources[i].mappings,
+            .build = build_options(c),
+            .source = running->source,
+        };
+        struct watcher_options watcher = {.reader = reader, .warm_s = c->journal_warm_s};
+        running->watcher = watcher_start(&watcher);
+        running->sweeps = sweep_threads_start(&reader, (unsigned)c->catchup_max);
+    }
+    struct job_pool_options jobs = {
+        .queue = app->context.jobs,
+        .sources = app->job_sources,
+        .source_count = app->context.source_count,
+        .build = build_options(c),
+        .threads = (unsigned)c->mongodb_jobs,
+    };
+    app->job_pool = job_pool_start(&jobs);
+    for (unsigned i = 0; i < app->loop_count; i++) {
+        loop_start(app->loops[i]);
+    }
+}
+
+static void wait_for_signal(const sigset_t *signals)
+{
+    int received;
+    while (sigwait(signals, &received) != 0 || received == SIGHUP) {
+        log_info("serve", "SIGHUP: reloading is not available in this version; nothing was changed");
+    }
+    log_info("serve", "%s: stopping", received == SIGTERM ? "SIGTERM" : "SIGINT");
+}
+
+/* Keep serving for drain_delay_s, so that balancers notice; a second signal cuts it short. */
+static void drain_delay(const struct app *app, const sigset_t *signals)
+{
+    struct timespec delay = {app->config->drain_delay_s, 0};
+    if (delay.tv_sec > 0) {
+        while (sigtimedwait(signals, NULL, &delay) < 0 && errno == EINTR) {
+        }
+    }
+}
+
+static void post_to_loops(struct app *app, enum message_type type)
+{
+    for (unsigned i = 0; i < app->loop_count; i++) {
+        mailbox_post(loop_mailbox(app->loops[i]), (struct message){.type = type});
+    }
+}
+
+/* --- ending ---------------------------------------------------------------------------------------- */
+
+static void stop_blocking_threads(struct app *app)
+{
+    job_queue_stop(app->context.jobs);
+    for (unsigned i = 0; i < app->context.source_count; i++) {
+        watcher_stop(app->sources[i].watcher);
+        sweep_threads_stop(app->sources[i].sweeps);
+    }
+}
+
+/* Returns -1 when a thread hangs in a server that does not answer: then nothing may be freed. */
+static int join_blocking_threads(struct app *app)
+{
+    int rc = job_pool_join(app->job_pool, JOIN_WAIT_MS);
+    for (unsigned i = 0; i < app->context.source_count; i++) {
+        rc |= watcher_join(app->sources[i].watcher, JOIN_WAIT_MS);
+        rc |= sweep_threads_join(app->sources[i].sweeps, JOIN_WAIT_MS);
+    }
+    return rc;
+}
+
+static void unmake(struct app *app)
+{
+    for (unsigned i = 0; i < app->loop_count; i++) {
+        loop_free(app->loops[i]);
+    }
+    for (unsigned i = 0; i < CONFIG_SOURCES_MAX; i++) {
+        source_free(app->sources[i].source);
+        database_free(app->sources[i].database);
+    }
+    job_queue_free(app->context.jobs);
+    free(app->aliases);
+    free(app->origins);
+}
+
+static void stop(struct app *app)
+{
+    atomic_store(&app->context.draining, true);
+    post_to_loops(app, MESSAGE_DRAIN);
+    post_to_loops(app, MESSAGE_STOP);
+    stop_blocking_threads(app);
+    for (unsigned i = 0; i < app->loop_count; i++) {
+        loop_join(app->loops[i]);
+    }
+    if (join_blocking_threads(app) != 0) {
+        log_warn("serve", "MongoDB does not answer; leaving without waiting for it");
+        fflush(NULL);
+        _exit(CLI_EXIT_DONE);
+    }
+}
+
+static void announce(const struct config *c)
+{
+    for (unsigned i = 0; i < c->source_count; i++) {
+        log_info("serve", "source %s: %s", c->sources[i].name, c->sources[i].label);
+    }
+    if (c->open_mode) {
+        log_warn("serve", "open mode: no authentication is configured, everyone on this machine may read");
+    }
+    bool v6 = strchr(c->listen_host, ':') != NULL;
+    log_info("serve", "listening on http://%s%s%s:%d", v6 ? "[" : "", c->listen_host, v6 ? "]" : "", c->listen_port);
+}
+
+int serve_run(const struct config *config)
+{
+    struct app *app = memory_zero(1, sizeof *app);
+    struct error err;
+    sigset_t signals;
+    app->config = config;
+    signal(SIGPIPE, SIG_IGN);
+    sigemptyset(&signals);
+    sigaddset(&signals, SIGTERM);
+    sigaddset(&signals, SIGINT);
+    sigaddset(&signals, SIGHUP);
+    pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread: only main takes them */
+    evthread_use_pthreads();
+    database_library_start();
+    int status = CLI_EXIT_DONE;
+    if (make(app, &err) != 0) {
+        log_error("serve", "%s", err.text);
+        status = CLI_EXIT_FAILED;
+    } else {
+        start(app);
+        announce(config);
+        wait_for_signal(&signals);
+        drain_delay(app, &signals);
+        stop(app);
+    }
+    unmake(app);
+    free(app);
+    database_library_stop();
+    return status;
+}

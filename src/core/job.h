@@ -1,0 +1,49 @@
+/*
+ * job - requests from the event loops to the blocking threads: a bounded queue. A loop never waits for MongoDB; when the
+ * queue is full the request is refused.
+ *
+ * Thread: loops push, blocking threads take; one mutex, a leaf in the lock order. The answer returns as a MESSAGE_JOB in
+ * the mailbox of the loop that asked; the connection may be gone by then, the loop frees the job all the same.
+ */
+#ifndef TAILWATER_CORE_JOB_H
+#define TAILWATER_CORE_JOB_H
+
+#include "buffer.h"
+#include "mailbox.h"
+
+#include <stddef.h>
+
+enum job_type {
+    JOB_EVENT, /* one document whole: GET /api/logs/event */
+};
+
+struct job {
+    enum job_type type;
+    unsigned source;      /* index of the source to ask */
+    char *channel;        /* the channel the answer must belong to */
+    char *id;             /* text of _id */
+    struct mailbox *box;  /* who wants the answer */
+    uint64_t number;      /* and for which exchange */
+    /* the answer */
+    int status;           /* 200, 404, 503 */
+    struct buffer body;   /* JSON for 200 */
+    struct job *next;
+};
+
+struct job_queue;
+
+struct job_queue *job_queue_new(size_t max);
+void job_queue_free(struct job_queue *queue); /* frees jobs that nobody took */
+
+/* Loop: takes the job; -1 when the queue is full or stopped (the job stays the caller's). */
+int job_queue_push(struct job_queue *queue, struct job *job);
+
+/* Blocking thread: wait for a job; NULL when the queue was stopped. */
+struct job *job_queue_take(struct job_queue *queue);
+
+/* Wake everyone who waits, for good. */
+void job_queue_stop(struct job_queue *queue);
+
+void job_free(struct job *job);
+
+#endif

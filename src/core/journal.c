@@ -1,0 +1,209 @@
+/* journal - see journal.h. */
+#include "journal.h"
+
+#include "buffer.h"
+#include "clock.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+
+enum { WATCHERS_MAX = 64, FIRST_SLOTS = 256 };
+
+struct entry {
+    struct frame *frame;
+    int64_t appended_us;
+};
+
+struct journal {
+    pthread_mutex_t lock;
+    struct journal_limits limits;
+    struct entry *ring; /* slots is a power of two; entry n lives at n & (slots - 1) */
+    uint64_t slots;
+    uint64_t first, next; /* entries [first, next) are held */
+    uint64_t floor, complete;
+    size_t bytes;
+    struct mailbox *watchers[WATCHERS_MAX];
+    int watcher_count;
+};
+
+static struct entry *slot(const struct journal *j, uint64_t number)
+{
+    return &j->ring[number & (j->slots - 1)];
+}
+
+struct journal *journal_new(struct journal_limits limits)
+{
+    struct journal *j = memory_zero(1, sizeof *j);
+    pthread_mutex_init(&j->lock, NULL);
+    j->limits = limits;
+    j->slots = FIRST_SLOTS;
+    j->ring = memory_new(j->slots * sizeof *j->ring);
+    j->first = j->next = 1;
+    return j;
+}
+
+void journal_free(struct journal *j)
+{
+    if (!j) {
+        return;
+    }
+    for (uint64_t n = j->first; n < j->next; n++) {
+        frame_unref(slot(j, n)->frame);
+    }
+    free(j->ring);
+    pthread_mutex_destroy(&j->lock);
+    free(j);
+}
+
+void journal_watch(struct journal *j, struct mailbox *box)
+{
+    if (j->watcher_count < WATCHERS_MAX) {
+        j->watchers[j->watcher_count++] = box;
+    }
+}
+
+static void wake_watchers(struct journal *j)
+{
+    for (int i = 0; i < j->watcher_count; i++) {
+        mailbox_wake(j->watchers[i]);
+    }
+}
+
+void journal_open(struct journal *j, uint64_t floor)
+{
+    pthread_mutex_lock(&j->lock);
+    j->floor = floor;
+    j->complete = floor - 1;
+    pthread_mutex_unlock(&j->lock);
+    wake_watchers(j);
+}
+
+static void grow(struct journal *j)
+{
+    uint64_t slots = j->slots * 2;
+    struct entry *ring = memory_new(slots * sizeof *ring);
+    for (uint64_t n = j->first; n < j->next; n++) {
+        ring[n & (slots - 1)] = *slot(j, n);
+    }
+    free(j->ring);
+    j->ring = ring;
+    j->slots = slots;
+}
+
+static void evict_oldest(struct journal *j)
+{
+    struct frame *f = slot(j, j->first)->frame;
+    if (f->id.cluster_time >= j->floor) {
+        j->floor = f->id.cluster_time + 1;
+    }
+    j->bytes -= frame_cost(f);
+    j->first++;
+    frame_unref(f);
+}
+
+static void evict(struct journal *j, int64_t now_us)
+{
+    while (j->first < j->next && j->bytes > j->limits.max_bytes) {
+        evict_oldest(j);
+    }
+    if (j->limits.max_age_us == 0) {
+        return;
+    }
+    while (j->first < j->next && slot(j, j->first)->appended_us < now_us - j->limits.max_age_us) {
+        evict_oldest(j);
+    }
+}
+
+void journal_append(struct journal *j, struct frame *const *frames, size_t count, uint64_t complete)
+{
+    int64_t now_us = clock_mono_us();
+    pthread_mutex_lock(&j->lock);
+    for (size_t i = 0; i < count; i++) {
+        if (j->next - j->first == j->slots) {
+            grow(j);
+        }
+        *slot(j, j->next) = (struct entry){frames[i], now_us};
+        j->next++;
+        j->bytes += frame_cost(frames[i]);
+    }
+    if (complete > j->complete) {
+        j->complete = complete;
+    }
+    evict(j, now_us);
+    pthread_mutex_unlock(&j->lock);
+    wake_watchers(j);
+}
+
+/* The first entry whose cluster time is at least `time`; j->next when there is none. */
+static uint64_t lower_bound(const struct journal *j, uint64_t time)
+{
+    uint64_t low = j->first, high = j->next;
+    while (low < high) {
+        uint64_t middle = low + (high - low) / 2;
+        if (slot(j, middle)->frame->id.cluster_time < time) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low;
+}
+
+static enum journal_place find_locked(const struct journal *j, struct event_id point, uint64_t *number)
+{
+    if (j->floor == 0) {
+        return JOURNAL_AHEAD;
+    }
+    if (point.cluster_time < j->floor) {
+        return JOURNAL_BEHIND;
+    }
+    uint64_t n = lower_bound(j, point.cluster_time);
+    *number = n;
+    if (event_id_is_position(point)) {
+        return JOURNAL_FOUND; /* also when it lies ahead: the reader skips what is before it */
+    }
+    for (; n < j->next && slot(j, n)->frame->id.cluster_time == point.cluster_time; n++) {
+        if (slot(j, n)->frame->id.hash == point.hash) {
+            *number = n + 1;
+            return JOURNAL_FOUND;
+        }
+    }
+    return point.cluster_time <= j->complete ? JOURNAL_OVERLAP : JOURNAL_AHEAD;
+}
+
+enum journal_place journal_find(struct journal *j, struct event_id point, uint64_t *number)
+{
+    pthread_mutex_lock(&j->lock);
+    enum journal_place place = find_locked(j, point, number);
+    pthread_mutex_unlock(&j->lock);
+    return place;
+}
+
+int journal_read(struct journal *j, uint64_t *number, struct frame **out, int max)
+{
+    int count = 0;
+    pthread_mutex_lock(&j->lock);
+    if (*number < j->first) {
+        count = -1;
+    } else {
+        for (; count < max && *number < j->next; count++, (*number)++) {
+            out[count] = frame_ref(slot(j, *number)->frame);
+        }
+    }
+    pthread_mutex_unlock(&j->lock);
+    return count;
+}
+
+void journal_state(struct journal *j, struct journal_state *state)
+{
+    pthread_mutex_lock(&j->lock);
+    *state = (struct journal_state){
+        .floor = j->floor,
+        .complete = j->complete,
+        .first = j->first,
+        .next = j->next,
+        .oldest_time = j->first < j->next ? slot(j, j->first)->frame->id.cluster_time : 0,
+        .bytes = j->bytes,
+    };
+    pthread_mutex_unlock(&j->lock);
+}

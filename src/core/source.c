@@ -1,0 +1,87 @@
+/* source - see source.h. */
+#include "source.h"
+
+#include "buffer.h"
+#include "clock.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct source *source_new(const struct source_options *options)
+{
+    struct source *s = memory_zero(1, sizeof *s);
+    snprintf(s->name, sizeof s->name, "%s", options->name);
+    s->tag = options->tag;
+    s->index = options->index;
+    s->journal = journal_new(options->journal);
+    s->catalog = catalog_new();
+    s->catchup = catchup_new(s->journal, options->catchup);
+    atomic_init(&s->status.lag_ms, -1);
+    pthread_mutex_init(&s->error_lock, NULL);
+    return s;
+}
+
+void source_free(struct source *s)
+{
+    if (!s) {
+        return;
+    }
+    catchup_free(s->catchup);
+    catalog_free(s->catalog);
+    journal_free(s->journal);
+    pthread_mutex_destroy(&s->error_lock);
+    free(s);
+}
+
+void source_set_state(struct source *s, enum source_state state)
+{
+    atomic_store(&s->status.state, (int)state);
+}
+
+const char *source_state_name(enum source_state state)
+{
+    static const char *const names[] = {"opening", "scanning", "streaming", "backing-off", "stopped"};
+    return names[state];
+}
+
+void source_note_error(struct source *s, const char *sentence)
+{
+    atomic_fetch_add(&s->status.errors, 1);
+    pthread_mutex_lock(&s->error_lock);
+    snprintf(s->last_error, sizeof s->last_error, "%s", sentence);
+    pthread_mutex_unlock(&s->error_lock);
+}
+
+void source_copy_error(struct source *s, char out[256])
+{
+    pthread_mutex_lock(&s->error_lock);
+    memcpy(out, s->last_error, sizeof s->last_error);
+    pthread_mutex_unlock(&s->error_lock);
+}
+
+void source_note_cluster_time(struct source *s, uint64_t cluster_time)
+{
+    int64_t now_us = clock_mono_us();
+    if (cluster_time >= atomic_load(&s->status.cluster_time)) {
+        atomic_store(&s->status.cluster_time, cluster_time);
+        atomic_store(&s->status.cluster_seen_us, now_us);
+    }
+    atomic_store(&s->status.contact_us, now_us);
+}
+
+uint32_t source_cluster_seconds(struct source *s)
+{
+    uint64_t seen = atomic_load(&s->status.cluster_time);
+    if (!seen) {
+        return 0;
+    }
+    int64_t since_us = clock_mono_us() - atomic_load(&s->status.cluster_seen_us);
+    return (uint32_t)(seen >> 32) + (uint32_t)(since_us / 1000000);
+}
+
+int64_t source_oplog_window_s(struct source *s)
+{
+    uint64_t first = atomic_load(&s->status.oplog_first), last = atomic_load(&s->status.oplog_last);
+    return first && last >= first ? (int64_t)((last >> 32) - (first >> 32)) : -1;
+}

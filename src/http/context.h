@@ -1,0 +1,56 @@
+/*
+ * context - what every loop may see of the rest of the program: the sources, the job queue, the settings. Built by the
+ * composition root before the loops start and constant after that.
+ */
+#ifndef TAILWATER_HTTP_CONTEXT_H
+#define TAILWATER_HTTP_CONTEXT_H
+
+#include "job.h"
+#include "source.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+enum { CONTEXT_SOURCES_MAX = 4 };
+
+/* A configured path whose query parameters fill a channel template with {placeholders}. */
+struct http_alias {
+    const char *path, *channel;
+};
+
+struct http_settings {
+    const char *host;
+    int port;
+    bool open_mode;             /* anonymous reading on loopback: the Host header is checked */
+    const char *const *origins; /* exact; NULL-terminated; a single "*" allows all without credentials */
+    const struct http_alias *aliases;
+    unsigned alias_count;
+    int64_t heartbeat_ms, retry_ms;
+    bool end_clean;             /* streams end with the last chunk */
+    uint64_t connections_max;
+    unsigned channels_max;
+    size_t queue_bytes;         /* unsent bytes before a stream is pulled from */
+    int stall_s;
+    size_t header_bytes, body_bytes;
+};
+
+/* Counters of all loops. */
+struct http_counters {
+    _Atomic uint64_t connections;       /* streams open now */
+    _Atomic uint64_t connections_total; /* ever opened */
+    _Atomic uint64_t channels;          /* distinct subscriptions now, summed over loops */
+    _Atomic uint64_t deliveries;        /* events written to clients */
+    _Atomic uint64_t gaps, refused;
+};
+
+struct http_context {
+    struct http_settings settings;
+    struct source *sources[CONTEXT_SOURCES_MAX];
+    unsigned source_count;
+    struct job_queue *jobs;
+    struct http_counters counters;
+    atomic_bool draining;
+};
+
+#endif

@@ -1,0 +1,81 @@
+/* endpoint_health - GET /health in the shape that existing checks read (CONTRACT section 5). 503 only while draining: a
+ * lost MongoDB is "degraded", or a fail-over would take every instance out of its balancer. */
+#include "endpoints.h"
+
+#include "clock.h"
+#include "reply.h"
+
+#include <string.h>
+
+enum { AWAY_AFTER_US = 5000000 };
+
+static bool is_degraded(const struct http_context *context)
+{
+    int64_t now_us = clock_mono_us();
+    for (unsigned i = 0; i < context->source_count; i++) {
+        const struct source_status *status = &context->sources[i]->status;
+        if (!atomic_load(&status->opened) || now_us - atomic_load(&status->contact_us) > AWAY_AFTER_US) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void append_source(struct buffer *out, struct source *source)
+{
+    struct source_status *status = &source->status;
+    char error[256];
+    struct journal_state journal;
+    source_copy_error(source, error);
+    journal_state(source->journal, &journal);
+    buffer_printf(out, "{\"name\":\"%s\",\"state\":\"%s\",\"lag_ms\":%lld,\"events\":%llu,\"unroutable\":%llu,"
+                       "\"oversize\":%llu,\"losses\":%llu,\"errors\":%llu,\"opens\":%llu,\"catchup_opens\":%llu,"
+                       "\"journal_bytes\":%zu,\"oplog_window_s\":%lld,\"last_error\":",
+                  source->name, source_state_name((enum source_state)atomic_load(&status->state)),
+                  (long long)atomic_load(&status->lag_ms), (unsigned long long)atomic_load(&status->events),
+                  (unsigned long long)atomic_load(&status->unroutable),
+                  (unsigned long long)atomic_load(&status->oversize), (unsigned long long)atomic_load(&status->losses),
+                  (unsigned long long)atomic_load(&status->errors), (unsigned long long)atomic_load(&status->opens),
+                  (unsigned long long)atomic_load(&status->catchup_opens), journal.bytes,
+                  (long long)source_oplog_window_s(source));
+    if (error[0]) {
+        buffer_append_byte(out, '"');
+        buffer_append_json(out, error, strlen(error));
+        buffer_append_text(out, "\"}");
+    } else {
+        buffer_append_text(out, "null}");
+    }
+}
+
+static uint64_t published(const struct http_context *context)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < context->source_count; i++) {
+        sum += atomic_load(&context->sources[i]->status.events);
+    }
+    return sum;
+}
+
+void endpoint_health(struct loop *loop, struct exchange *x, const struct http_alias *alias)
+{
+    (void)alias;
+    struct http_context *context = loop->context;
+    struct http_counters *c = &context->counters;
+    bool draining = atomic_load(&context->draining);
+    struct buffer body = BUFFER_INIT;
+    buffer_printf(&body, "{\"status\":\"%s\",\"connections\":%llu,\"channels\":%llu,\"stats\":{\"totalConnections\":%llu,"
+                         "\"messagesPublished\":%llu,\"messagesDelivered\":%llu,\"gaps\":%llu,\"refused\":%llu},"
+                         "\"sources\":[",
+                  draining ? "draining" : is_degraded(context) ? "degraded" : "healthy",
+                  (unsigned long long)atomic_load(&c->connections), (unsigned long long)atomic_load(&c->channels),
+                  (unsigned long long)atomic_load(&c->connections_total), (unsigned long long)published(context),
+                  (unsigned long long)atomic_load(&c->deliveries), (unsigned long long)atomic_load(&c->gaps),
+                  (unsigned long long)atomic_load(&c->refused));
+    for (unsigned i = 0; i < context->source_count; i++) {
+        buffer_append(&body, ",", i > 0);
+        append_source(&body, context->sources[i]);
+    }
+    buffer_append_text(&body, "]}\n");
+    reply_json(x, &context->settings, draining ? 503 : 200, body.data, body.len);
+    buffer_fini(&body);
+}

@@ -1,0 +1,150 @@
+/* endpoint_stream - GET, HEAD and POST /api/logs/stream: from parameters to a stream (CONTRACT section 4). */
+#include "endpoints.h"
+
+#include "clock.h"
+#include "cors.h"
+#include "params.h"
+#include "reply.h"
+#include "stream.h"
+#include "stream_frames.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+enum { REFUSED_LINGER_S = 5 };
+
+static bool accepts(const struct exchange *x, const char *type)
+{
+    const char *accept = exchange_header(x, "Accept");
+    return accept && strcasestr(accept, type);
+}
+
+/* Parameters of the query and, for POST, of the body. NULL after an error was answered. */
+static struct params *read_params(struct loop *loop, struct exchange *x)
+{
+    const struct http_settings *settings = &loop->context->settings;
+    struct error err;
+    struct params *params = params_from_query(exchange_query(x), &err);
+    if (!params) {
+        reply_problem(x, settings, 400, "invalid_query", err.text);
+        return NULL;
+    }
+    struct slice body = exchange_body(x);
+    if (exchange_method(x) != METHOD_POST || body.len == 0) {
+        return params;
+    }
+    const char *type = exchange_header(x, "Content-Type");
+    if (!type || strncasecmp(type, "application/json", 16) != 0) {
+        params_free(params);
+        reply_problem(x, settings, 415, "unsupported_media_type", "the body must be application/json");
+        return NULL;
+    }
+    if (params_add_json(params, body, &err) != 0) {
+        params_free(params);
+        reply_problem(x, settings, 400, "invalid_body", err.text);
+        return NULL;
+    }
+    return params;
+}
+
+static void read_resume(const struct loop *loop, const struct exchange *x, const struct params *params,
+                        struct stream_request *request)
+{
+    static const char *const names[] = {"last_event_id", "lastEventId", NULL};
+    const char *id = exchange_header(x, "Last-Event-ID");
+    if (!id || !*id) {
+        id = params_get_any(params, names);
+    }
+    request->has_resume = id != NULL;
+    request->resume_is_valid = id && resume_id_parse(id, loop->context, &request->resume) == 0;
+}
+
+/* Features of the contract that this version does not have must not be ignored in silence. */
+static const char *unsupported_param(const struct params *params)
+{
+    static const char *const names[] = {"tail", "since", "min_level", "level", "q", "max_rate", "ticket", NULL};
+    for (const char *const *n = names; *n; n++) {
+        if (params_get(params, *n)) {
+            return *n;
+        }
+    }
+    return NULL;
+}
+
+/* A temporary refusal: a 503 would stop browsers for good, so event streams get 200, retry: and an end. */
+static void refuse(struct loop *loop, struct exchange *x, const struct params *params, const char *code,
+                   const char *detail)
+{
+    const struct http_settings *settings = &loop->context->settings;
+    const char *errors = params_get(params, "errors");
+    atomic_fetch_add(&loop->context->counters.refused, 1);
+    bool plain = (errors && strcmp(errors, "status") == 0) || accepts(x, "application/x-ndjson") ||
+                 (exchange_header(x, "Accept") && !accepts(x, "text/event-stream") && !accepts(x, "*/*"));
+    if (plain) {
+        reply_problem(x, settings, 503, code, detail);
+        return;
+    }
+    struct buffer body = BUFFER_INIT;
+    stream_frame_refused(&body, false, code, stream_retry_jitter(settings->retry_ms));
+    cors_add_headers(x, settings);
+    exchange_add_header(x, "Cache-Control", "no-cache, no-transform");
+    exchange_add_header(x, "X-Accel-Buffering", "no");
+    exchange_add_header(x, "Connection", "close");
+    exchange_reply(x, 200, "text/event-stream; charset=utf-8", body.data, body.len);
+    buffer_fini(&body);
+}
+
+static void answer_head(struct exchange *x, const struct http_settings *settings, bool ndjson)
+{
+    exchange_add_header(x, "Cache-Control", "no-cache, no-transform");
+    exchange_add_header(x, "X-Accel-Buffering", "no");
+    cors_add_headers(x, settings);
+    exchange_reply(x, 200, ndjson ? "application/x-ndjson" : "text/event-stream; charset=utf-8", NULL, 0);
+}
+
+static bool is_full(const struct loop *loop)
+{
+    const struct http_context *context = loop->context;
+    return atomic_load(&context->counters.connections) >= context->settings.connections_max;
+}
+
+static void open_stream(struct loop *loop, struct exchange *x, const struct params *params,
+                        const struct http_alias *alias)
+{
+    const struct http_settings *settings = &loop->context->settings;
+    struct stream_request request = {.ndjson = accepts(x, "application/x-ndjson")};
+    const char *code = NULL, *unsupported = unsupported_param(params);
+    struct error err;
+    if (unsupported) {
+        char detail[80];
+        snprintf(detail, sizeof detail, "%s: is not available in this version", unsupported);
+        reply_problem(x, settings, 400, "unsupported_parameter", detail);
+        return;
+    }
+    if (subscription_new(params, alias, loop->context, &request.subscription, &code, &err) != 0) {
+        reply_problem(x, settings, 400, code, err.text);
+        return;
+    }
+    if (exchange_method(x) == METHOD_HEAD) {
+        answer_head(x, settings, request.ndjson);
+    } else if (loop->draining || atomic_load(&loop->context->draining)) {
+        refuse(loop, x, params, "draining", "this instance is shutting down");
+    } else if (is_full(loop)) {
+        refuse(loop, x, params, "too_many_connections", "this instance serves as many streams as it may");
+    } else {
+        read_resume(loop, x, params, &request);
+        stream_open(loop, x, &request);
+        return;
+    }
+    subscription_free(request.subscription);
+}
+
+void endpoint_stream(struct loop *loop, struct exchange *x, const struct http_alias *alias)
+{
+    struct params *params = read_params(loop, x);
+    if (params) {
+        open_stream(loop, x, params, alias);
+        params_free(params);
+    }
+}

@@ -1,0 +1,25 @@
+/*
+ * endpoints - the handlers that routes.c names, one file each (endpoint_*.c). Each answers, streams or defers the
+ * exchange. Thread: the loop's.
+ */
+#ifndef TAILWATER_HTTP_ENDPOINTS_H
+#define TAILWATER_HTTP_ENDPOINTS_H
+
+#include "exchange.h"
+#include "loop.h"
+
+/* alias: the configured path that was asked for, or NULL. */
+typedef void endpoint_fn(struct loop *loop, struct exchange *exchange, const struct http_alias *alias);
+
+endpoint_fn endpoint_stream; /* GET, HEAD, POST /api/logs/stream and its synonyms */
+endpoint_fn endpoint_event;  /* GET /api/logs/event */
+endpoint_fn endpoint_health; /* GET, HEAD /health */
+endpoint_fn endpoint_page;   /* GET, HEAD / and the page's files */
+
+/* A job of this loop is finished: answer whoever still waits. Takes the job. */
+void endpoint_event_answer(struct loop *loop, struct job *job);
+
+/* The loop ends: nobody will be answered any more. */
+void endpoint_event_forget(struct loop *loop);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * exchange - one HTTP request and its one answer; the server of one loop that brings them. The only file that includes
+ * evhttp's header, because evhttp has traps that nobody else should have to know (reference/engineering C1).
+ *
+ * An exchange lives from the handler's call until it is answered, turned into a stream, or its client is gone. Thread:
+ * the loop's.
+ */
+#ifndef TAILWATER_HTTP_EXCHANGE_H
+#define TAILWATER_HTTP_EXCHANGE_H
+
+#include "error.h"
+#include "frame.h"
+#include "pipe.h"
+
+#include <event2/event.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct exchange;
+struct http_server;
+
+enum exchange_method {
+    METHOD_GET = 1,
+    METHOD_HEAD = 2,
+    METHOD_POST = 4,
+    METHOD_OPTIONS = 8,
+    METHOD_PATCH = 16,
+    METHOD_DELETE = 32,
+    METHOD_PUT = 64,
+    METHOD_OTHER = 128,
+};
+
+typedef void exchange_handler_fn(struct exchange *exchange, void *arg);
+
+struct http_server_options {
+    struct event_base *base;
+    const char *host; /* IP address or "localhost" */
+    int port;
+    size_t header_bytes, body_bytes; /* longest that is read */
+    int request_timeout_s;           /* of silence while a request comes in, and between requests */
+    exchange_handler_fn *handler;    /* called for every request; must answer, stream or defer */
+    void *arg;
+};
+
+/* Listen; several servers of one process share the port. Returns NULL with *err. */
+struct http_server *http_server_new(const struct http_server_options *options, struct error *err);
+
+/* To be called first on the thread that will run the loop. */
+void http_server_enter_thread(struct http_server *server);
+
+/* Accept nothing more; what is open goes on. */
+void http_server_stop_listening(struct http_server *server);
+
+/* Close everything. Streams must have been closed before. */
+void http_server_free(struct http_server *server);
+
+/* Is this address free? Returns 0, or -1 with *err. To be asked before the servers share it. */
+int http_address_probe(const char *host, int port, struct error *err);
+
+/* --- the request; everything borrowed until the answer ------------------------------------------ */
+
+enum exchange_method exchange_method(const struct exchange *exchange);
+bool exchange_is_http10(const struct exchange *exchange);
+
+/* Path and query as sent (not decoded), without and after the '?'. */
+struct slice exchange_path(const struct exchange *exchange);
+struct slice exchange_query(const struct exchange *exchange);
+
+/* A request header's value, or NULL. */
+const char *exchange_header(const struct exchange *exchange, const char *name);
+
+/* The body, contiguous. */
+struct slice exchange_body(struct exchange *exchange);
+
+/* --- the answer ----------------------------------------------------------------------------------- */
+
+/* Add a header to the answer to come. Values with CR or LF are dropped. */
+void exchange_add_header(struct exchange *exchange, const char *name, const char *value);
+
+/* Answer and end the exchange. A HEAD request gets the headers only. */
+void exchange_reply(struct exchange *exchange, int status, const char *content_type, const void *body, size_t len);
+
+/* The answer will come later. gone(arg) is called, once, when the client leaves before: the exchange is over then. */
+void exchange_defer(struct exchange *exchange, void (*gone)(void *arg), void *arg);
+
+/* Answer 200 with the headers added so far and go on as a stream of bytes; the exchange is over. */
+struct pipe *exchange_stream(struct exchange *exchange, const char *content_type, const struct pipe_options *options);
+
+#endif

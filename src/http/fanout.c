@@ -1,0 +1,96 @@
+/* fanout - see fanout.h. */
+#include "fanout.h"
+
+#include "clock.h"
+#include "stream.h"
+#include "stream_table.h"
+
+enum { BATCH = 256 };
+
+/* What a visit needs to know of the entry that is being carried. */
+struct carry {
+    unsigned source;
+    struct frame *frame;
+    uint64_t number;
+    struct event_id before;
+};
+
+static void push_to(void *subscriber, void *arg)
+{
+    const struct carry *c = arg;
+    stream_push(subscriber, c->source, c->frame, c->number, c->before);
+}
+
+static void carry_entry(struct loop *loop, struct carry *c)
+{
+    loop->fanout_stamp++;
+    if (c->frame->kind == FRAME_EVENT) {
+        struct slice channel = frame_channel(c->frame);
+        topic_match(loop->topics, channel.data, channel.len, push_to, c);
+        return;
+    }
+    struct stream *s, *next;
+    HASH_ITER(hh, loop->streams, s, next)
+    {
+        stream_push_gap(s, c->source, c->frame, c->number);
+    }
+}
+
+/* The journal has dropped entries that this loop had not carried yet: every stream goes on by its own point. */
+static void fall_back(struct loop *loop, unsigned source, uint64_t number)
+{
+    struct feed_cursor *cursor = &loop->cursors[source];
+    struct stream *s, *next;
+    HASH_ITER(hh, loop->streams, s, next)
+    {
+        stream_fall_back(s, source, cursor->number, cursor->last);
+    }
+    cursor->number = number;
+}
+
+static void carry_source(struct loop *loop, unsigned source)
+{
+    struct frame *frames[BATCH];
+    struct journal_state state;
+    struct journal *journal = loop->context->sources[source]->journal;
+    struct feed_cursor *cursor = &loop->cursors[source];
+    /* First the state, then the entries: `complete` must not speak of entries that were not carried. */
+    journal_state(journal, &state);
+    while (cursor->number < state.next) {
+        uint64_t number = cursor->number;
+        uint64_t left = state.next - number;
+        int n = journal_read(journal, &number, frames, left < BATCH ? (int)left : BATCH);
+        if (n < 0) {
+            fall_back(loop, source, state.next);
+            break;
+        }
+        for (int i = 0; i < n; i++) {
+            struct carry c = {source, frames[i], cursor->number, cursor->last};
+            carry_entry(loop, &c);
+            cursor->last = frames[i]->id;
+            cursor->number++;
+            frame_unref(frames[i]);
+        }
+    }
+    cursor->complete = state.complete;
+}
+
+static void pull_all(struct loop *loop)
+{
+    struct stream *s, *next;
+    DL_FOREACH_SAFE(loop->pulling, s, next)
+    {
+        stream_pull(s);
+    }
+}
+
+void fanout_run(struct loop *loop)
+{
+    loop->now_us = clock_mono_us();
+    for (unsigned i = 0; i < loop->context->source_count; i++) {
+        carry_source(loop, i);
+    }
+    pull_all(loop);
+    atomic_fetch_add_explicit(&loop->context->counters.deliveries, loop->deliveries, memory_order_relaxed);
+    loop->deliveries = 0;
+}

@@ -1,0 +1,84 @@
+/*
+ * feed - one source on one connection: where the connection stands in it and where it reads from.
+ *
+ *   WAITING   the source was never open yet
+ *   LIVE      the loop's fan-out pushes every matching frame
+ *   PULLING   reads the source's journal by itself: a reconnect, a slow reader
+ *   QUEUED    its point lies before the journal; waits for a catch-up sweep
+ *   SWEEPING  reads a sweep's window
+ *
+ * Pull is the same code for all: read frames after the point, advance the point, become LIVE at the place up to which the
+ * loop has fanned out. Thread: the loop's.
+ */
+#ifndef TAILWATER_HTTP_FEED_H
+#define TAILWATER_HTTP_FEED_H
+
+#include "source.h"
+
+enum feed_state { FEED_WAITING, FEED_LIVE, FEED_PULLING, FEED_QUEUED, FEED_SWEEPING };
+
+/* How far the loop has fanned a source out. */
+struct feed_cursor {
+    uint64_t number;      /* of the entry to come */
+    uint64_t complete;    /* every event up to this cluster time was fanned out */
+    struct event_id last; /* the newest entry that was */
+};
+
+struct feed {
+    struct source *source;
+    enum feed_state state;
+    struct event_id point;   /* everything up to it was handled; kept while pulling */
+    struct event_id last;    /* newest id written to the connection, at first its start point */
+    uint64_t number;         /* the next entry wanted; while LIVE: earlier ones are skipped */
+    uint64_t skip_before;    /* frames of earlier cluster times are skipped: the start point lies ahead */
+    bool seeking;            /* the point lies ahead of what is read: look for its place again */
+    bool overlap;            /* the point's event was not found: all of its cluster time comes again */
+    struct sweep *sweep;
+    unsigned member;
+    struct mailbox *box;     /* who is told by a sweep, and as what */
+    uint64_t connection;
+};
+
+/* Start live, from what comes next. */
+void feed_start_live(struct feed *feed);
+
+/* Start (or go on) after a point. */
+void feed_start_at(struct feed *feed, struct event_id point);
+
+/* A sweep answered. Borrows it. */
+void feed_offer_sweep(struct feed *feed, struct sweep *sweep);
+
+/*
+ * Read up to max frames that come next, a reference each for the caller, who tells feed_passed() of each that it has
+ * handled, and gives the rest back. Returns how many; 0: nothing now. Changes the state on the way.
+ */
+int feed_read(struct feed *feed, const struct feed_cursor *cursor, struct frame **out, int max);
+
+/* This frame, the next of those read, was handled. */
+static inline void feed_passed(struct feed *feed, const struct frame *frame)
+{
+    feed->point = frame->id;
+}
+
+/* The last `count` of the frames read were not handled and will be wanted again. */
+static inline void feed_unread(struct feed *feed, int count)
+{
+    feed->number -= (uint64_t)count;
+}
+
+/* Must this frame be left out because the start point lies ahead of it? */
+static inline bool feed_skips(const struct feed *feed, const struct frame *frame)
+{
+    return frame->id.cluster_time < feed->skip_before;
+}
+
+/* Fall back from LIVE to PULLING: this entry could not be pushed, everything up to `before` was. */
+void feed_fall_back(struct feed *feed, uint64_t number, struct event_id before);
+
+/* The id that stands for "everything up to here was written": for heartbeats and vectors. cluster_time 0 = none yet. */
+struct event_id feed_mark(const struct feed *feed, const struct feed_cursor *cursor);
+
+/* Leave sweeps and queues. */
+void feed_stop(struct feed *feed);
+
+#endif

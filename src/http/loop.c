@@ -1,0 +1,271 @@
+/* loop - see loop.h. */
+#include "loop.h"
+
+#include "buffer.h"
+#include "clock.h"
+#include "endpoints.h"
+#include "exchange.h"
+#include "fanout.h"
+#include "log.h"
+#include "random.h"
+#include "routes.h"
+#include "stream.h"
+#include "stream_table.h"
+
+#include <event2/event.h>
+#include <event2/thread.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum {
+    REQUEST_TIMEOUT_S = 10,
+    TICK_MS = 500,
+    AWAY_AFTER_US = 5000000, /* without an answer from MongoDB a source counts as away */
+    RECONNECT_SPREAD_MS = 2000,
+    STOP_CHECK_MS = 10,
+    STOP_WAIT_US = 1000000,  /* for the last bytes of streams that were sent away */
+};
+
+static void count_topics(struct loop *loop)
+{
+    size_t now = topic_count(loop->topics);
+    atomic_fetch_add(&loop->context->counters.channels, (uint64_t)now - (uint64_t)loop->topics_counted);
+    loop->topics_counted = now;
+}
+
+static bool is_away(struct source *source)
+{
+    int64_t contact_us = atomic_load(&source->status.contact_us);
+    return contact_us != 0 && clock_mono_us() - contact_us > AWAY_AFTER_US;
+}
+
+static void check_source(struct loop *loop, unsigned index)
+{
+    struct source *source = loop->context->sources[index];
+    bool away = is_away(source);
+    if (away == loop->source_away[index]) {
+        return;
+    }
+    loop->source_away[index] = away;
+    struct stream *s, *next;
+    HASH_ITER(hh, loop->streams, s, next)
+    {
+        stream_tell_source(s, source, !away);
+    }
+}
+
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct loop *loop = arg;
+    count_topics(loop);
+    for (unsigned i = 0; i < loop->context->source_count; i++) {
+        check_source(loop, i);
+    }
+    fanout_run(loop); /* a wake-up is never missed; this is for feeds that wait for a source to open */
+}
+
+/* --- messages -------------------------------------------------------------------------------------- */
+
+static void offer_sweep(struct loop *loop, const struct message *m)
+{
+    struct sweep *sweep = m->object;
+    struct stream *s = stream_table_find(loop->streams, m->number);
+    if (s) {
+        stream_offer_sweep(s, m->source, sweep);
+    }
+    sweep_unref(sweep);
+}
+
+static void drain(struct loop *loop)
+{
+    struct stream *s, *next;
+    loop->draining = true;
+    http_server_stop_listening(loop->server);
+    HASH_ITER(hh, loop->streams, s, next)
+    {
+        stream_go_away(s, "draining", random_between(500, 500 + RECONNECT_SPREAD_MS));
+    }
+}
+
+/* Leave the loop when the last bytes of streams that were sent away are out, or have had their time. */
+static void on_stop(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct loop *loop = arg;
+    if (pipe_closing_count() == 0 || clock_mono_us() > loop->stop_by_us) {
+        event_base_loopbreak(loop->base);
+    }
+}
+
+static void stop(struct loop *loop)
+{
+    struct timeval check = {0, STOP_CHECK_MS * 1000};
+    loop->stop_by_us = clock_mono_us() + STOP_WAIT_US;
+    event_add(loop->stop_event, &check);
+}
+
+static void handle(struct loop *loop, const struct message *m)
+{
+    switch (m->type) {
+    case MESSAGE_CATCHUP:
+        offer_sweep(loop, m);
+        break;
+    case MESSAGE_JOB:
+        endpoint_event_answer(loop, m->object);
+        break;
+    case MESSAGE_DRAIN:
+        drain(loop);
+        break;
+    case MESSAGE_STOP:
+        stop(loop);
+        break;
+    }
+}
+
+static void take_messages(struct loop *loop)
+{
+    struct message *m = mailbox_take(loop->mailbox);
+    while (m) {
+        struct message *next = m->next;
+        handle(loop, m);
+        free(m);
+        m = next;
+    }
+}
+
+static void on_mail(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct loop *loop = arg;
+    take_messages(loop);
+    fanout_run(loop);
+}
+
+/* --- life ------------------------------------------------------------------------------------------ */
+
+static struct http_server *open_server(struct loop *loop, struct error *err)
+{
+    const struct http_settings *settings = &loop->context->settings;
+    struct http_server_options options = {
+        .base = loop->base,
+        .host = settings->host,
+        .port = settings->port,
+        .header_bytes = settings->header_bytes,
+        .body_bytes = settings->body_bytes,
+        .request_timeout_s = REQUEST_TIMEOUT_S,
+        .handler = routes_handle,
+        .arg = loop,
+    };
+    return http_server_new(&options, err);
+}
+
+static void arm_events(struct loop *loop)
+{
+    struct timeval tick = {0, TICK_MS * 1000};
+    loop->mailbox_event = event_new(loop->base, mailbox_fd(loop->mailbox), EV_READ | EV_PERSIST, on_mail, loop);
+    loop->tick_event = event_new(loop->base, -1, EV_PERSIST, on_tick, loop);
+    loop->stop_event = event_new(loop->base, -1, EV_PERSIST, on_stop, loop);
+    event_add(loop->mailbox_event, NULL);
+    event_add(loop->tick_event, &tick);
+}
+
+struct loop *loop_new(unsigned index, struct http_context *context, struct error *err)
+{
+    struct loop *loop = memory_zero(1, sizeof *loop);
+    loop->index = index;
+    loop->context = context;
+    loop->base = event_base_new();
+    loop->mailbox = mailbox_new();
+    loop->topics = topic_index_new();
+    for (unsigned i = 0; i < context->source_count; i++) {
+        loop->cursors[i].number = 1;
+        journal_watch(context->sources[i]->journal, loop->mailbox);
+    }
+    arm_events(loop);
+    loop->server = open_server(loop, err);
+    if (!loop->server) {
+        loop_free(loop);
+        return NULL;
+    }
+    return loop;
+}
+
+static void close_everything(struct loop *loop)
+{
+    struct stream *s, *next;
+    HASH_ITER(hh, loop->streams, s, next)
+    {
+        stream_abort(s);
+    }
+    pipe_abort_closing();
+    endpoint_event_forget(loop);
+}
+
+static void *loop_main(void *arg)
+{
+    struct loop *loop = arg;
+    char name[16];
+    snprintf(name, sizeof name, "tw-loop-%u", loop->index);
+    pthread_setname_np(pthread_self(), name);
+    http_server_enter_thread(loop->server);
+    event_base_dispatch(loop->base);
+    close_everything(loop);
+    return NULL;
+}
+
+void loop_start(struct loop *loop)
+{
+    if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0) {
+        abort();
+    }
+    loop->started = true;
+}
+
+struct mailbox *loop_mailbox(struct loop *loop)
+{
+    return loop->mailbox;
+}
+
+void loop_join(struct loop *loop)
+{
+    if (loop->started) {
+        pthread_join(loop->thread, NULL);
+    }
+}
+
+/* Messages that came after the loop had ended. */
+static void drop_messages(struct loop *loop)
+{
+    struct message *m = mailbox_take(loop->mailbox);
+    while (m) {
+        struct message *next = m->next;
+        if (m->type == MESSAGE_CATCHUP) {
+            sweep_unref(m->object);
+        } else if (m->type == MESSAGE_JOB) {
+            job_free(m->object);
+        }
+        free(m);
+        m = next;
+    }
+}
+
+void loop_free(struct loop *loop)
+{
+    if (!loop) {
+        return;
+    }
+    drop_messages(loop);
+    http_server_free(loop->server);
+    event_free(loop->mailbox_event);
+    event_free(loop->tick_event);
+    event_free(loop->stop_event);
+    event_base_free(loop->base);
+    topic_index_free(loop->topics);
+    mailbox_free(loop->mailbox);
+    free(loop);
+}

@@ -1,0 +1,68 @@
+/* reply - see reply.h. */
+#include "reply.h"
+
+#include "buffer.h"
+#include "cors.h"
+
+#include <string.h>
+
+static const char *title_of(int status)
+{
+    switch (status) {
+    case 400:
+        return "Bad Request";
+    case 401:
+        return "Unauthorized";
+    case 403:
+        return "Forbidden";
+    case 404:
+        return "Not Found";
+    case 405:
+        return "Method Not Allowed";
+    case 409:
+        return "Conflict";
+    case 413:
+        return "Content Too Large";
+    case 415:
+        return "Unsupported Media Type";
+    case 429:
+        return "Too Many Requests";
+    case 503:
+        return "Service Unavailable";
+    default:
+        return "Error";
+    }
+}
+
+static void add_common_headers(struct exchange *x, const struct http_settings *settings)
+{
+    cors_add_headers(x, settings);
+    exchange_add_header(x, "Cache-Control", "no-store");
+    exchange_add_header(x, "X-Content-Type-Options", "nosniff");
+}
+
+void reply_json(struct exchange *x, const struct http_settings *settings, int status, const char *json, size_t len)
+{
+    add_common_headers(x, settings);
+    exchange_reply(x, status, "application/json", json, len);
+}
+
+void reply_problem(struct exchange *x, const struct http_settings *settings, int status, const char *code,
+                   const char *detail)
+{
+    struct buffer body = BUFFER_INIT;
+    buffer_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\"", title_of(status),
+                  status, code);
+    if (detail) {
+        buffer_append_text(&body, ",\"detail\":\"");
+        buffer_append_json(&body, detail, strlen(detail));
+        buffer_append_byte(&body, '"');
+    }
+    buffer_append_text(&body, "}\n");
+    add_common_headers(x, settings);
+    if (status == 429 || status == 503) {
+        exchange_add_header(x, "Retry-After", "2");
+    }
+    exchange_reply(x, status, "application/problem+json", body.data, body.len);
+    buffer_fini(&body);
+}

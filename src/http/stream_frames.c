@@ -1,0 +1,164 @@
+/* stream_frames - see stream_frames.h. */
+#include "stream_frames.h"
+
+#include "clock.h"
+#include "random.h"
+
+#include <string.h>
+
+enum { RETRY_MIN_MS = 500, RETRY_MAX_MS = 60000 };
+
+static const char *const resumed_names[] = {"no", "exact", "overlap", "pending", "gap"};
+
+void stream_frame_append(struct buffer *out, bool ndjson, const char *id, const char *event, const char *data,
+                         size_t data_len)
+{
+    if (ndjson) {
+        buffer_append_byte(out, '{');
+        if (id) {
+            buffer_printf(out, "\"id\":\"%s\",", id);
+        }
+        buffer_printf(out, "\"event\":\"%s\",\"data\":", event);
+        buffer_append(out, data, data_len);
+        buffer_append_text(out, "}\n");
+        return;
+    }
+    if (id) {
+        buffer_printf(out, "id: %s\n", id);
+    }
+    buffer_printf(out, "event: %s\ndata: ", event);
+    buffer_append(out, data, data_len);
+    buffer_append_text(out, "\n\n");
+}
+
+static void finish(struct buffer *out, bool ndjson, const char *id, const char *event, struct buffer *data)
+{
+    stream_frame_append(out, ndjson, id, event, data->data, data->len);
+    buffer_fini(data);
+}
+
+static void append_string(struct buffer *out, const char *text, size_t len)
+{
+    buffer_append_byte(out, '"');
+    buffer_append_json(out, text, len);
+    buffer_append_byte(out, '"');
+}
+
+int64_t stream_retry_jitter(int64_t retry_ms)
+{
+    int64_t ms = random_between(retry_ms / 2, retry_ms + retry_ms / 2);
+    return ms < RETRY_MIN_MS ? RETRY_MIN_MS : ms > RETRY_MAX_MS ? RETRY_MAX_MS : ms;
+}
+
+void stream_frame_retry(struct buffer *out, bool ndjson, int64_t retry_ms)
+{
+    if (!ndjson) {
+        buffer_printf(out, "retry: %lld\n", (long long)stream_retry_jitter(retry_ms));
+    }
+}
+
+void stream_frame_ready(struct buffer *out, bool ndjson, const char *id, const struct ready_facts *facts)
+{
+    struct buffer data = BUFFER_INIT;
+    const struct subscription *s = facts->subscription;
+    buffer_printf(&data, "{\"connection_id\":\"%s\",\"channels\":[", facts->connection_id);
+    for (unsigned i = 0; i < s->count; i++) {
+        buffer_append(&data, ",", i > 0);
+        append_string(&data, s->list[i].text, s->list[i].len);
+    }
+    buffer_append_text(&data, "],\"denied\":[],\"unmatched\":[");
+    for (unsigned i = 0; i < s->unmatched_count; i++) {
+        buffer_append(&data, ",", i > 0);
+        append_string(&data, s->unmatched[i], strlen(s->unmatched[i]));
+    }
+    buffer_printf(&data, "],\"heartbeat_s\":%lld,\"mode\":\"change_stream\",\"resumed\":\"%s\",\"resume_window_s\":",
+                  (long long)facts->heartbeat_s, resumed_names[facts->resumed]);
+    if (facts->resume_window_s < 0) {
+        buffer_append_text(&data, "null");
+    } else {
+        buffer_printf(&data, "%lld", (long long)facts->resume_window_s);
+    }
+    buffer_append_text(&data, ",\"renew\":null}");
+    finish(out, ndjson, id, "ready", &data);
+}
+
+static void append_time(struct buffer *data, const char *name, uint64_t cluster_time)
+{
+    char text[CLOCK_ISO_MAX];
+    if (cluster_time == 0) {
+        buffer_printf(data, ",\"%s\":null", name);
+        return;
+    }
+    clock_format_iso((int64_t)(cluster_time >> 32) * 1000, text);
+    buffer_printf(data, ",\"%s\":\"%s\"", name, text);
+}
+
+void stream_frame_gap(struct buffer *out, bool ndjson, const char *id, const char *reason, uint64_t from, uint64_t to)
+{
+    struct buffer data = BUFFER_INIT;
+    buffer_printf(&data, "{\"reason\":\"%s\"", reason);
+    append_time(&data, "from", from);
+    append_time(&data, "to", to);
+    buffer_append_text(&data, ",\"replayed\":0,\"complete\":false}");
+    finish(out, ndjson, id, "gap", &data);
+}
+
+void stream_frame_caught_up(struct buffer *out, bool ndjson, const char *id, uint64_t events, enum resumed resumed)
+{
+    struct buffer data = BUFFER_INIT;
+    buffer_printf(&data, "{\"events\":%llu,\"resumed\":\"%s\"}", (unsigned long long)events, resumed_names[resumed]);
+    finish(out, ndjson, id, "caught-up", &data);
+}
+
+void stream_frame_heartbeat(struct buffer *out, bool ndjson, const char *id, struct source *const *sources,
+                            unsigned count)
+{
+    struct buffer data = BUFFER_INIT;
+    char now[CLOCK_ISO_MAX];
+    clock_format_iso(clock_wall_ms(), now);
+    buffer_printf(&data, "{\"time\":\"%s\",\"sources\":[", now);
+    for (unsigned i = 0; i < count; i++) {
+        const struct source_status *status = &sources[i]->status;
+        int64_t contact_us = atomic_load(&status->contact_us);
+        int64_t silent_ms = contact_us ? (clock_mono_us() - contact_us) / 1000 : -1;
+        buffer_append(&data, ",", i > 0);
+        buffer_printf(&data, "{\"name\":\"%s\",\"state\":\"%s\",\"lag_ms\":", sources[i]->name,
+                      source_state_name((enum source_state)atomic_load(&status->state)));
+        int64_t lag_ms = atomic_load(&status->lag_ms);
+        if (lag_ms < 0) {
+            buffer_append_text(&data, "null");
+        } else {
+            buffer_printf(&data, "%lld", (long long)lag_ms);
+        }
+        buffer_printf(&data, ",\"silent_ms\":%lld}", (long long)silent_ms);
+    }
+    buffer_append_text(&data, "]}");
+    finish(out, ndjson, id, "heartbeat", &data);
+}
+
+void stream_frame_source(struct buffer *out, bool ndjson, const char *name, bool available)
+{
+    struct buffer data = BUFFER_INIT;
+    buffer_printf(&data, "{\"name\":\"%s\",\"state\":\"%s\"}", name, available ? "back" : "away");
+    finish(out, ndjson, NULL, "source", &data);
+}
+
+void stream_frame_goaway(struct buffer *out, bool ndjson, const char *reason, int64_t reconnect_ms)
+{
+    struct buffer data = BUFFER_INIT;
+    if (!ndjson) {
+        buffer_printf(out, "retry: %lld\n", (long long)reconnect_ms);
+    }
+    buffer_printf(&data, "{\"reason\":\"%s\",\"reconnect_ms\":%lld}", reason, (long long)reconnect_ms);
+    finish(out, ndjson, NULL, "goaway", &data);
+}
+
+void stream_frame_refused(struct buffer *out, bool ndjson, const char *code, int64_t retry_ms)
+{
+    struct buffer data = BUFFER_INIT;
+    if (!ndjson) {
+        buffer_printf(out, "retry: %lld\n", (long long)retry_ms);
+    }
+    buffer_printf(&data, "{\"code\":\"%s\",\"retry_ms\":%lld}", code, (long long)retry_ms);
+    finish(out, ndjson, NULL, "refused", &data);
+}

@@ -1,0 +1,173 @@
+/* database - see database.h. */
+#include "database.h"
+
+#include "buffer.h"
+
+#include <stdlib.h>
+
+enum { TAIL_SILENCE_MS = 3000, SCAN_TIMEOUT_MS = 300000, POP_TIMEOUT_MS = 10000 };
+
+struct database {
+    mongoc_client_pool_t *tail, *scan;
+    int64_t max_await_ms;
+};
+
+void database_library_start(void)
+{
+    mongoc_init();
+}
+
+void database_library_stop(void)
+{
+    mongoc_cleanup();
+}
+
+/* The driver would log hosts and errors on stderr in a form of its own; we report every error ourselves. */
+static void drop_log(mongoc_log_level_t level, const char *domain, const char *message, void *unused)
+{
+    (void)level;
+    (void)domain;
+    (void)message;
+    (void)unused;
+}
+
+static void set_default(mongoc_uri_t *uri, const char *option, int32_t value)
+{
+    if (!mongoc_uri_has_option(uri, option)) {
+        mongoc_uri_set_option_as_int32(uri, option, value);
+    }
+}
+
+static mongoc_client_pool_t *make_pool(const char *text, int32_t socket_timeout_ms, int32_t selection_ms,
+                                       struct error *err)
+{
+    bson_error_t error;
+    mongoc_uri_t *uri = mongoc_uri_new_with_error(text, &error);
+    if (!uri) {
+        /* The driver's text may quote the string, password and all. */
+        error_set(err, "mongodb.uri is not a valid MongoDB connection string");
+        return NULL;
+    }
+    set_default(uri, MONGOC_URI_CONNECTTIMEOUTMS, 3000);
+    set_default(uri, MONGOC_URI_HEARTBEATFREQUENCYMS, 2000);
+    mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SERVERSELECTIONTIMEOUTMS, selection_ms);
+    mongoc_uri_set_option_as_int32(uri, MONGOC_URI_SOCKETTIMEOUTMS, socket_timeout_ms);
+    mongoc_uri_set_option_as_int32(uri, MONGOC_URI_WAITQUEUETIMEOUTMS, POP_TIMEOUT_MS);
+    if (!mongoc_uri_get_appname(uri)) {
+        mongoc_uri_set_appname(uri, "tailwater");
+    }
+    mongoc_client_pool_t *pool = mongoc_client_pool_new(uri);
+    mongoc_uri_destroy(uri);
+    if (!pool) {
+        error_set(err, "mongodb.uri cannot be used by this build's MongoDB driver (TLS options?)");
+        return NULL;
+    }
+    mongoc_client_pool_set_error_api(pool, MONGOC_ERROR_API_VERSION_2);
+    return pool;
+}
+
+struct database *database_new(const char *uri, int64_t max_await_ms, struct error *err)
+{
+    mongoc_log_set_handler(drop_log, NULL);
+    struct database *db = memory_zero(1, sizeof *db);
+    db->max_await_ms = max_await_ms;
+    /* At the tail the choice of a server is tried a second at a time: the watcher has a loop of its own and must be
+     * able to stop. */
+    db->tail = make_pool(uri, (int32_t)max_await_ms + TAIL_SILENCE_MS, 1000, err);
+    db->scan = db->tail ? make_pool(uri, SCAN_TIMEOUT_MS, 3000, err) : NULL;
+    if (!db->scan) {
+        database_free(db);
+        return NULL;
+    }
+    return db;
+}
+
+void database_free(struct database *db)
+{
+    if (!db) {
+        return;
+    }
+    if (db->tail) {
+        mongoc_client_pool_destroy(db->tail);
+    }
+    if (db->scan) {
+        mongoc_client_pool_destroy(db->scan);
+    }
+    free(db);
+}
+
+int64_t database_max_await_ms(const struct database *db)
+{
+    return db->max_await_ms;
+}
+
+mongoc_client_t *database_pop(struct database *db, enum database_patience patience)
+{
+    return mongoc_client_pool_pop(patience == DATABASE_TAIL ? db->tail : db->scan);
+}
+
+void database_push(struct database *db, enum database_patience patience, mongoc_client_t *client)
+{
+    mongoc_client_pool_push(patience == DATABASE_TAIL ? db->tail : db->scan, client);
+}
+
+int database_error(const bson_error_t *from, struct error *err)
+{
+    error_set(err, "%s", from->message);
+    if (err) {
+        err->code = (int)from->code;
+    }
+    return -1;
+}
+
+static uint64_t timestamp_at(const bson_t *reply, const char *path)
+{
+    bson_iter_t it, found;
+    uint32_t seconds, increment;
+    if (!bson_iter_init(&it, reply) || !bson_iter_find_descendant(&it, path, &found) ||
+        !BSON_ITER_HOLDS_TIMESTAMP(&found)) {
+        return 0;
+    }
+    bson_iter_timestamp(&found, &seconds, &increment);
+    return database_time(seconds, increment);
+}
+
+uint64_t database_cluster_time(const bson_t *reply)
+{
+    uint64_t operation = timestamp_at(reply, "operationTime");
+    uint64_t cluster = timestamp_at(reply, "$clusterTime.clusterTime");
+    return operation > cluster ? operation : cluster;
+}
+
+static void read_hello(const bson_t *reply, struct database_hello *hello)
+{
+    bson_iter_t it;
+    hello->is_replica_set = bson_iter_init_find(&it, reply, "setName");
+    hello->is_mongos = bson_iter_init_find(&it, reply, "msg") && BSON_ITER_HOLDS_UTF8(&it) &&
+                       strcmp(bson_iter_utf8(&it, NULL), "isdbgrid") == 0;
+    hello->cluster_time = timestamp_at(reply, "operationTime");
+}
+
+/* maxWireVersion is in every hello; the version's text would take a command of its own. 25 = MongoDB 8.0, 13 = 5.0. */
+static int major_of_wire_version(const bson_t *reply)
+{
+    bson_iter_t it;
+    int64_t wire = bson_iter_init_find(&it, reply, "maxWireVersion") ? bson_iter_as_int64(&it) : 0;
+    return wire >= 25 ? 8 : wire >= 21 ? 7 : wire >= 17 ? 6 : wire >= 13 ? 5 : 4;
+}
+
+int database_hello(mongoc_client_t *client, struct database_hello *hello, struct error *err)
+{
+    bson_error_t error;
+    bson_t reply;
+    bson_t *command = BCON_NEW("hello", BCON_INT32(1));
+    bool ok = mongoc_client_command_simple(client, "admin", command, mongoc_uri_get_read_prefs_t(mongoc_client_get_uri(client)),
+                                           &reply, &error);
+    bson_destroy(command);
+    if (ok) {
+        read_hello(&reply, hello);
+        hello->major = major_of_wire_version(&reply);
+    }
+    bson_destroy(&reply);
+    return ok ? 0 : database_error(&error, err);
+}

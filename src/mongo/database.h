@@ -1,0 +1,59 @@
+/*
+ * database - connections to one MongoDB deployment: a pool for the tail, with a short patience, and one for everything
+ * that may take long (scans, catch-up, look-ups).
+ *
+ * Two pools, because libmongoc 1.x fixes the socket timeout when a client is made: at the tail a server that says
+ * nothing for longer than maxAwaitTimeMS + 3 s is frozen, while a scan of an old oplog may rightly be silent for
+ * minutes. Thread: any; clients belong to the thread that popped them.
+ */
+#ifndef TAILWATER_MONGO_DATABASE_H
+#define TAILWATER_MONGO_DATABASE_H
+
+#include "error.h"
+
+#include <mongoc/mongoc.h>
+
+struct database;
+
+enum database_patience {
+    DATABASE_TAIL, /* maxAwaitTimeMS + 3 s of silence */
+    DATABASE_SCAN, /* 5 min */
+};
+
+/* Once a process, before and after everything else of this layer. */
+void database_library_start(void);
+void database_library_stop(void);
+
+/* uri: as the operator gave it, never logged. Returns NULL with *err when it cannot be used. Connects lazily. */
+struct database *database_new(const char *uri, int64_t max_await_ms, struct error *err);
+void database_free(struct database *db);
+
+/* [ms] how long a getMore waits at the tail. */
+int64_t database_max_await_ms(const struct database *db);
+
+/* Borrow a client; NULL when none is free within 10 s. Give it back by database_push. */
+mongoc_client_t *database_pop(struct database *db, enum database_patience patience);
+void database_push(struct database *db, enum database_patience patience, mongoc_client_t *client);
+
+/* What the server says of itself. */
+struct database_hello {
+    bool is_replica_set, is_mongos;
+    int major;             /* server version */
+    uint64_t cluster_time; /* operationTime, 0 = none */
+};
+
+/* Ask the server that would be watched. Returns 0, or -1 with *err. */
+int database_hello(mongoc_client_t *client, struct database_hello *hello, struct error *err);
+
+/* The fields $clusterTime and operationTime of a reply, the newer one; 0 = none. */
+uint64_t database_cluster_time(const bson_t *reply);
+
+/* Copy code and text of a driver's error; always returns -1. */
+int database_error(const bson_error_t *from, struct error *err);
+
+static inline uint64_t database_time(uint32_t seconds, uint32_t increment)
+{
+    return (uint64_t)seconds << 32 | increment;
+}
+
+#endif

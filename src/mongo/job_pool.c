@@ -1,0 +1,77 @@
+/* job_pool - see job_pool.h. */
+#include "job_pool.h"
+
+#include "event_lookup.h"
+#include "log.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+struct job_pool {
+    struct job_pool_options options;
+    pthread_t *threads;
+};
+
+static struct slice text_slice(const char *text)
+{
+    return (struct slice){text, strlen(text)};
+}
+
+static void serve_event(struct job_pool *pool, struct job *job)
+{
+    static struct log_limit limit;
+    const struct job_source *source = &pool->options.sources[job->source];
+    struct error err;
+    int rc = event_lookup(source->database, source->mappings, &pool->options.build, text_slice(job->channel),
+                          text_slice(job->id), &job->body, &err);
+    job->status = rc == EVENT_LOOKUP_FOUND ? 200 : rc == EVENT_LOOKUP_NONE ? 404 : 503;
+    if (rc < 0) {
+        log_write_limited(&limit, LOG_LEVEL_WARN, "job", "event look-up failed: %s", err.text);
+    }
+}
+
+static void *job_main(void *arg)
+{
+    struct job_pool *pool = arg;
+    struct job *job;
+    pthread_setname_np(pthread_self(), "tw-job");
+    while ((job = job_queue_take(pool->options.queue))) {
+        switch (job->type) {
+        case JOB_EVENT:
+            serve_event(pool, job);
+            break;
+        }
+        mailbox_post(job->box, (struct message){.type = MESSAGE_JOB, .number = job->number, .object = job});
+    }
+    return NULL;
+}
+
+struct job_pool *job_pool_start(const struct job_pool_options *options)
+{
+    struct job_pool *pool = memory_zero(1, sizeof *pool);
+    pool->options = *options;
+    pool->threads = memory_zero(options->threads, sizeof *pool->threads);
+    for (unsigned i = 0; i < options->threads; i++) {
+        if (pthread_create(&pool->threads[i], NULL, job_main, pool) != 0) {
+            abort();
+        }
+    }
+    return pool;
+}
+
+int job_pool_join(struct job_pool *pool, int wait_ms)
+{
+    struct timespec deadline;
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += wait_ms / 1000 + 1;
+    for (unsigned i = 0; i < pool->options.threads; i++) {
+        if (pthread_timedjoin_np(pool->threads[i], NULL, &deadline) != 0) {
+            return -1;
+        }
+    }
+    free(pool->threads);
+    free(pool);
+    return 0;
+}

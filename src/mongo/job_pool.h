@@ -1,0 +1,33 @@
+/*
+ * job_pool - the blocking threads that serve the job queue: each takes a job, asks MongoDB, and posts the answer to the
+ * mailbox of the loop that asked. They keep nothing between jobs.
+ */
+#ifndef TAILWATER_MONGO_JOB_POOL_H
+#define TAILWATER_MONGO_JOB_POOL_H
+
+#include "database.h"
+#include "event_builder.h"
+#include "job.h"
+
+struct job_pool;
+
+/* What a job may ask, by source index. */
+struct job_source {
+    struct database *database;
+    const struct mapping_set *mappings;
+};
+
+struct job_pool_options {
+    struct job_queue *queue;
+    const struct job_source *sources; /* borrowed for the pool's life */
+    unsigned source_count;
+    struct event_builder_options build;
+    unsigned threads;
+};
+
+struct job_pool *job_pool_start(const struct job_pool_options *options);
+
+/* The queue must have been stopped. Waits at most wait_ms; -1 when a thread still runs. */
+int job_pool_join(struct job_pool *pool, int wait_ms);
+
+#endif

@@ -1,0 +1,325 @@
+/* reader - see reader.h. */
+#include "reader.h"
+
+#include "buffer.h"
+#include "change_stream.h"
+#include "clock.h"
+#include "log.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <uthash.h>
+
+enum { BATCH_SIZE = 1000 };
+
+/* A collection that was seen, so that the catalog is told of each only once. */
+struct seen_collection {
+    UT_hash_handle hh;
+    char name[];
+};
+
+struct reader {
+    struct reader_options options;
+    struct event_builder *builder;
+    mongoc_client_t *client;
+    enum database_patience patience;
+    struct change_stream *stream;
+    struct frame **frames;
+    size_t frame_cap;
+    /* the place */
+    uint64_t complete;
+    uint64_t open_time;  /* a cluster time > complete of which some events were given out, or 0 */
+    uint64_t open_count; /* how many */
+    /* of the open stream */
+    uint64_t skip;       /* events of open_time still to be skipped */
+    bool shares_times;   /* server >= 8.0: any events may share a cluster time */
+    bool is_mongos;
+    struct seen_collection *seen;
+    struct log_limit unroutable_limit;
+};
+
+struct reader *reader_new(const struct reader_options *options)
+{
+    struct reader *r = memory_zero(1, sizeof *r);
+    r->options = *options;
+    return r;
+}
+
+void reader_free(struct reader *r)
+{
+    if (!r) {
+        return;
+    }
+    reader_close(r, false);
+    struct seen_collection *c, *next;
+    HASH_ITER(hh, r->seen, c, next)
+    {
+        HASH_DEL(r->seen, c);
+        free(c);
+    }
+    free(r->frames);
+    free(r);
+}
+
+void reader_seek(struct reader *r, uint64_t start)
+{
+    r->complete = start - 1;
+    r->open_time = r->open_count = 0;
+}
+
+uint64_t reader_complete(const struct reader *r)
+{
+    return r->complete;
+}
+
+bool reader_is_open(const struct reader *r)
+{
+    return r->stream != NULL;
+}
+
+enum database_patience reader_patience(const struct reader *r)
+{
+    return r->patience;
+}
+
+void reader_close(struct reader *r, bool polite)
+{
+    change_stream_close(r->stream, polite);
+    r->stream = NULL;
+    event_builder_free(r->builder);
+    r->builder = NULL;
+    if (r->client) {
+        database_push(r->options.database, r->patience, r->client);
+        r->client = NULL;
+    }
+}
+
+static int learn_server(struct reader *r, struct error *err)
+{
+    struct database_hello hello;
+    if (database_hello(r->client, &hello, err) != 0) {
+        return -1;
+    }
+    r->shares_times = hello.major >= 8;
+    r->is_mongos = hello.is_mongos;
+    source_note_cluster_time(r->options.source, hello.cluster_time);
+    return 0;
+}
+
+static int open_stream(struct reader *r, bool drop_oversize, struct error *err)
+{
+    struct change_stream_options options = {
+        .mappings = r->options.mappings,
+        .start = r->open_time ? r->open_time : r->complete + 1,
+        .drop_oversize = drop_oversize,
+        .batch_size = BATCH_SIZE,
+        .max_await_ms = database_max_await_ms(r->options.database),
+    };
+    if (learn_server(r, err) != 0 || change_stream_open(r->client, &options, &r->stream, err) != 0) {
+        return -1;
+    }
+    /* A new builder: the counts that number equal events start with the cluster time. */
+    r->builder = event_builder_new(r->options.mappings, &r->options.build);
+    r->skip = r->open_time ? r->open_count : 0;
+    return 0;
+}
+
+int reader_open(struct reader *r, enum database_patience patience, bool drop_oversize, struct error *err)
+{
+    reader_close(r, false);
+    r->patience = patience;
+    r->client = database_pop(r->options.database, patience);
+    if (!r->client) {
+        return error_set(err, "no free connection to MongoDB");
+    }
+    if (open_stream(r, drop_oversize, err) != 0) {
+        int code = err ? err->code : 0;
+        reader_close(r, false);
+        if (err) {
+            err->code = code;
+        }
+        return -1;
+    }
+    return 0;
+}
+
+/* --- one batch ----------------------------------------------------------------------------------- */
+
+struct change {
+    bson_t document;
+    uint64_t time;
+    int64_t wall_ms;
+    bool in_transaction;
+    struct slice database, collection;
+};
+
+static struct slice utf8_slice(const bson_iter_t *it)
+{
+    uint32_t len;
+    const char *text = bson_iter_utf8(it, &len);
+    return (struct slice){text, len};
+}
+
+static void read_namespace(const bson_iter_t *ns, struct change *change)
+{
+    bson_iter_t it;
+    if (!BSON_ITER_HOLDS_DOCUMENT(ns) || !bson_iter_recurse(ns, &it)) {
+        return;
+    }
+    while (bson_iter_next(&it)) {
+        if (BSON_ITER_HOLDS_UTF8(&it) && strcmp(bson_iter_key(&it), "db") == 0) {
+            change->database = utf8_slice(&it);
+        } else if (BSON_ITER_HOLDS_UTF8(&it) && strcmp(bson_iter_key(&it), "coll") == 0) {
+            change->collection = utf8_slice(&it);
+        }
+    }
+}
+
+static void read_change(const bson_iter_t *at, struct change *change)
+{
+    bson_iter_t it;
+    uint32_t len, seconds, increment;
+    const uint8_t *data;
+    memset(change, 0, sizeof *change);
+    bson_iter_document(at, &len, &data);
+    bson_init_static(&change->document, data, len);
+    if (!bson_iter_init(&it, &change->document)) {
+        return;
+    }
+    while (bson_iter_next(&it)) {
+        const char *key = bson_iter_key(&it);
+        if (strcmp(key, "clusterTime") == 0 && BSON_ITER_HOLDS_TIMESTAMP(&it)) {
+            bson_iter_timestamp(&it, &seconds, &increment);
+            change->time = database_time(seconds, increment);
+        } else if (strcmp(key, "wallTime") == 0 && BSON_ITER_HOLDS_DATE_TIME(&it)) {
+            change->wall_ms = bson_iter_date_time(&it);
+        } else if (strcmp(key, "txnNumber") == 0) {
+            change->in_transaction = true;
+        } else if (strcmp(key, "ns") == 0) {
+            read_namespace(&it, change);
+        }
+    }
+}
+
+static void note_collection(struct reader *r, const struct change *change)
+{
+    struct seen_collection *c;
+    HASH_FIND(hh, r->seen, change->collection.data, change->collection.len, c);
+    if (c || change->collection.len == 0) {
+        return;
+    }
+    const struct mapping *m = mapping_set_find(r->options.mappings, change->database, change->collection);
+    if (m) {
+        mapping_describe_collection(m, change->collection, r->options.source->catalog);
+    }
+    c = memory_zero(1, sizeof *c + change->collection.len);
+    memcpy(c->name, change->collection.data, change->collection.len);
+    HASH_ADD_KEYPTR(hh, r->seen, c->name, change->collection.len, c);
+}
+
+/* Move the place past this change; true when it had been given out before the stream was reopened. */
+static bool pass(struct reader *r, const struct change *change)
+{
+    if (r->skip && change->time == r->open_time) {
+        r->skip--;
+        return true;
+    }
+    r->skip = 0;
+    if (change->time != r->open_time) {
+        if (r->open_time > r->complete) {
+            r->complete = r->open_time;
+        }
+        r->open_time = change->time;
+        r->open_count = 0;
+    }
+    r->open_count++;
+    if (!change->in_transaction && !r->shares_times) {
+        r->complete = change->time;
+        r->open_time = r->open_count = 0;
+    }
+    return false;
+}
+
+static void take_change(struct reader *r, const bson_iter_t *at, struct reader_batch *batch, int64_t *wall_ms)
+{
+    struct change change;
+    struct frame *frame = NULL;
+    struct error reason;
+    read_change(at, &change);
+    note_collection(r, &change);
+    enum event_outcome outcome = event_builder_change(r->builder, &change.document, &frame, &reason);
+    if (pass(r, &change)) {
+        frame_unref(frame);
+        return;
+    }
+    struct source_status *status = &r->options.source->status;
+    *wall_ms = change.wall_ms;
+    if (outcome == EVENT_UNROUTABLE) {
+        atomic_fetch_add(&status->unroutable, 1);
+        log_write_limited(&r->unroutable_limit, LOG_LEVEL_WARN, "mapping", "source %s: no channel for %.*s.%.*s: %s",
+                          r->options.source->name, (int)change.database.len, change.database.data,
+                          (int)change.collection.len, change.collection.data, reason.text);
+    }
+    if (frame) {
+        batch->frames[batch->count++] = frame;
+    }
+}
+
+/* What the postBatchResumeToken says: once nothing more came, everything up to it was read. A mongos may still hear of
+ * that very cluster time from another shard. */
+static void note_position(struct reader *r, const struct change_batch *got)
+{
+    if (!got->empty || got->position == 0) {
+        return;
+    }
+    uint64_t reached = r->is_mongos ? got->position - 1 : got->position;
+    if (reached > r->complete) {
+        r->complete = reached;
+    }
+    if (r->open_time && r->open_time <= r->complete) {
+        r->open_time = r->open_count = 0;
+    }
+}
+
+static void reserve_frames(struct reader *r, const bson_iter_t *documents)
+{
+    bson_iter_t it = *documents;
+    size_t count = 0;
+    while (bson_iter_next(&it)) {
+        count++;
+    }
+    if (count > r->frame_cap) {
+        r->frame_cap = count;
+        r->frames = memory_resize(r->frames, count * sizeof(struct frame *));
+    }
+}
+
+int reader_next(struct reader *r, struct reader_batch *batch, struct error *err)
+{
+    struct change_batch got;
+    if (change_stream_next(r->stream, &got, err) != 0) {
+        int code = err ? err->code : 0;
+        reader_close(r, false);
+        if (err) {
+            err->code = code;
+        }
+        return -1;
+    }
+    int64_t wall_ms = 0;
+    reserve_frames(r, &got.documents);
+    *batch = (struct reader_batch){.frames = r->frames, .at_tail = got.empty};
+    while (bson_iter_next(&got.documents)) {
+        if (BSON_ITER_HOLDS_DOCUMENT(&got.documents)) {
+            take_change(r, &got.documents, batch, &wall_ms);
+        }
+    }
+    note_position(r, &got);
+    batch->complete = r->complete;
+    source_note_cluster_time(r->options.source, got.cluster_time);
+    if (wall_ms) {
+        atomic_store(&r->options.source->status.lag_ms, clock_wall_ms() - wall_ms);
+    } else if (got.empty) {
+        atomic_store(&r->options.source->status.lag_ms, 0);
+    }
+    return 0;
+}

@@ -1,0 +1,57 @@
+/*
+ * reader - a change stream that knows its place: opens at a cluster time, turns batches into frames, and can be opened
+ * again after any error without losing or repeating an event.
+ *
+ * The place is kept outside of the stream: `complete` (every event up to this cluster time was given out) and, inside a
+ * cluster time that several events share (a transaction; any events on servers >= 8.0), how many of them were. It
+ * reopens by startAtOperationTime and skips that many: a resume token would tie us to pipeline and namespace.
+ *
+ * Used by the watcher and by catch-up sweeps. Thread: owner only.
+ */
+#ifndef TAILWATER_MONGO_READER_H
+#define TAILWATER_MONGO_READER_H
+
+#include "database.h"
+#include "event_builder.h"
+#include "source.h"
+
+struct reader;
+
+struct reader_options {
+    struct database *database;
+    const struct mapping_set *mappings;
+    struct event_builder_options build;
+    struct source *source; /* counters and catalog */
+};
+
+/* Frames that one getMore brought; they and the array are given to the caller until the next call. */
+struct reader_batch {
+    struct frame **frames; /* one reference each goes to the caller; the array stays the reader's */
+    size_t count;
+    uint64_t complete;     /* every event up to this cluster time has now been given out */
+    bool at_tail;          /* nothing came: the present is reached */
+};
+
+struct reader *reader_new(const struct reader_options *options);
+void reader_free(struct reader *reader);
+
+/* Go to a place: everything from this cluster time on. Forgets where it was. */
+void reader_seek(struct reader *reader, uint64_t start);
+
+/* The cluster time up to which everything was given out. */
+uint64_t reader_complete(const struct reader *reader);
+
+/* Open (again) where it is. drop_oversize: see mapping_set_pipeline. Returns 0, or -1 with *err and its code. */
+int reader_open(struct reader *reader, enum database_patience patience, bool drop_oversize, struct error *err);
+
+/* Is it open, and with which patience? */
+bool reader_is_open(const struct reader *reader);
+enum database_patience reader_patience(const struct reader *reader);
+
+/* Returns 0, or -1 with *err: the stream is closed then, its place is kept. */
+int reader_next(struct reader *reader, struct reader_batch *batch, struct error *err);
+
+/* Close the stream; `polite` tells the server. */
+void reader_close(struct reader *reader, bool polite);
+
+#endif

@@ -1,0 +1,209 @@
+/* sweep - see sweep.h. */
+#include "sweep.h"
+
+#include "buffer.h"
+#include "log.h"
+#include "random.h"
+#include "server_facts.h"
+#include "stream_error.h"
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { BACKOFF_FIRST_MS = 50, BACKOFF_MAX_MS = 2000, ROOM_WAIT_MS = 100 };
+
+struct sweep_threads {
+    struct reader_options options;
+    atomic_bool stopping;
+    unsigned count;
+    pthread_t *threads;
+};
+
+/* One run from a point to the journal. */
+struct run {
+    struct sweep_threads *pool;
+    struct catchup *catchup;
+    struct source *source;
+    struct sweep *sweep;
+    struct reader *reader;
+    uint64_t lost_from; /* history was lost after this cluster time, to be told when the stream is open */
+    int lost_attempts;
+    int64_t backoff_ms;
+    bool begun;         /* the stream has answered since it was opened */
+};
+
+static void nap(int64_t ms)
+{
+    struct timespec t = {ms / 1000, (ms % 1000) * 1000000};
+    nanosleep(&t, NULL);
+}
+
+static bool must_stop(const struct run *run)
+{
+    return atomic_load(&run->pool->stopping);
+}
+
+/* Where to go on after a loss: near the oldest entry of the oplog; where that cannot be read, where the journal begins. */
+static uint64_t place_after_loss(struct run *run)
+{
+    struct journal_state journal;
+    uint64_t first = 0, last = 0;
+    journal_state(run->source->journal, &journal);
+    mongoc_client_t *client = database_pop(run->pool->options.database, DATABASE_SCAN);
+    if (client) {
+        if (server_facts_oplog(client, &first, &last, NULL) != 0) {
+            first = 0;
+        }
+        database_push(run->pool->options.database, DATABASE_SCAN, client);
+    }
+    uint64_t start = first + ((uint64_t)(1 + run->lost_attempts) << 32);
+    bool known = first && run->lost_attempts < 4 && start < journal.floor && start > run->lost_from;
+    return known ? start : journal.floor;
+}
+
+static int open_stream(struct run *run, struct error *err)
+{
+    if (run->lost_from) {
+        reader_seek(run->reader, place_after_loss(run));
+    }
+    run->begun = false;
+    if (reader_open(run->reader, DATABASE_SCAN, false, err) != 0) {
+        return -1;
+    }
+    atomic_fetch_add(&run->source->status.catchup_opens, 1);
+    return 0;
+}
+
+static void tell_loss(struct run *run, uint64_t to)
+{
+    struct frame *loss = frame_new_loss(run->lost_from, event_id_position(to));
+    catchup_advance(run->catchup, run->sweep, &loss, 1, to - 1);
+    run->lost_from = 0;
+    run->lost_attempts = 0;
+}
+
+static void take_batch(struct run *run, uint64_t before, const struct reader_batch *batch)
+{
+    run->backoff_ms = BACKOFF_FIRST_MS;
+    if (!run->begun && run->lost_from) {
+        tell_loss(run, before + 1);
+    }
+    run->begun = true;
+    while (batch->count && !must_stop(run) && !sweep_wait_for_room(run->sweep, ROOM_WAIT_MS)) {
+        if (!catchup_is_wanted(run->catchup, run->sweep)) {
+            break;
+        }
+    }
+    catchup_advance(run->catchup, run->sweep, batch->frames, batch->count, batch->complete);
+}
+
+static void handle_error(struct run *run, const struct error *err)
+{
+    enum stream_action action = stream_error_action(err->code);
+    source_note_error(run->source, err->text);
+    log_write(LOG_LEVEL_WARN, "catchup", "source %s: %s (code %d)", run->source->name, err->text, err->code);
+    if (action == STREAM_HISTORY_LOST) {
+        run->lost_attempts += run->lost_from != 0;
+        run->lost_from = run->lost_from ? run->lost_from : reader_complete(run->reader);
+    }
+    nap(random_between(run->backoff_ms / 2, run->backoff_ms));
+    run->backoff_ms = run->backoff_ms * 2 < BACKOFF_MAX_MS ? run->backoff_ms * 2 : BACKOFF_MAX_MS;
+}
+
+/* An event above 16 MB stands in the way: step over it with the guard, and tell everyone. */
+static int step_over_giant(struct run *run, struct error *err)
+{
+    uint64_t complete = reader_complete(run->reader);
+    struct frame *frame = frame_new_oversize(event_id_position(complete + 1), (struct slice){"*", 1});
+    catchup_advance(run->catchup, run->sweep, &frame, 1, complete);
+    return reader_open(run->reader, DATABASE_SCAN, true, err);
+}
+
+static void step(struct run *run)
+{
+    struct error err = {0};
+    struct reader_batch batch;
+    uint64_t before = reader_complete(run->reader);
+    if (!reader_is_open(run->reader)) {
+        if (open_stream(run, &err) != 0) {
+            handle_error(run, &err);
+        }
+        return;
+    }
+    if (reader_next(run->reader, &batch, &err) == 0) {
+        take_batch(run, before, &batch);
+        return;
+    }
+    if (stream_error_action(err.code) == STREAM_TOO_LARGE && step_over_giant(run, &err) == 0) {
+        return;
+    }
+    handle_error(run, &err);
+}
+
+static void sweep_run(struct sweep_threads *pool, struct sweep *sweep, uint64_t start)
+{
+    struct run run = {
+        .pool = pool,
+        .catchup = pool->options.source->catchup,
+        .source = pool->options.source,
+        .sweep = sweep,
+        .reader = reader_new(&pool->options),
+        .backoff_ms = BACKOFF_FIRST_MS,
+    };
+    reader_seek(run.reader, start);
+    while (!must_stop(&run) && !catchup_reached(run.catchup, sweep) && catchup_is_wanted(run.catchup, sweep)) {
+        step(&run);
+    }
+    reader_close(run.reader, true);
+    reader_free(run.reader);
+    catchup_finish(run.catchup, sweep);
+}
+
+static void *sweep_main(void *arg)
+{
+    struct sweep_threads *pool = arg;
+    struct sweep *sweep;
+    uint64_t start;
+    pthread_setname_np(pthread_self(), "tw-sweep");
+    while ((sweep = catchup_take(pool->options.source->catchup, &start))) {
+        sweep_run(pool, sweep, start);
+    }
+    return NULL;
+}
+
+struct sweep_threads *sweep_threads_start(const struct reader_options *options, unsigned count)
+{
+    struct sweep_threads *pool = memory_zero(1, sizeof *pool);
+    pool->options = *options;
+    pool->count = count;
+    pool->threads = memory_zero(count, sizeof *pool->threads);
+    for (unsigned i = 0; i < count; i++) {
+        if (pthread_create(&pool->threads[i], NULL, sweep_main, pool) != 0) {
+            abort();
+        }
+    }
+    return pool;
+}
+
+void sweep_threads_stop(struct sweep_threads *pool)
+{
+    atomic_store(&pool->stopping, true);
+    catchup_stop(pool->options.source->catchup);
+}
+
+int sweep_threads_join(struct sweep_threads *pool, int wait_ms)
+{
+    struct timespec deadline;
+    clock_gettime(CLOCK_REALTIME, &deadline);
+    deadline.tv_sec += wait_ms / 1000 + 1;
+    for (unsigned i = 0; i < pool->count; i++) {
+        if (pthread_timedjoin_np(pool->threads[i], NULL, &deadline) != 0) {
+            return -1;
+        }
+    }
+    free(pool->threads);
+    free(pool);
+    return 0;
+}
