@@ -85,13 +85,11 @@ int check_run(const struct config *config, bool offline, FILE *out)
     int status = CLI_EXIT_DONE;
     fprintf(out, "configuration: fine, %u source%s, listening on %s port %d\n", config->source_count,
             config->source_count == 1 ? "" : "s", config->listen_host, config->listen_port);
-    database_library_start();
     for (unsigned i = 0; i < config->source_count && !offline; i++) {
         int rc = check_one(config, &config->sources[i], out);
         if (rc != 0 && status == CLI_EXIT_DONE) {
             status = rc > 0 ? CLI_EXIT_FAILED : CLI_EXIT_CONFIG;
         }
     }
-    database_library_stop();
     return status;
 }

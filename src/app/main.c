@@ -2,6 +2,7 @@
 #include "check.h"
 #include "cli.h"
 #include "config.h"
+#include "database.h"
 #include "demo.h"
 #include "log.h"
 #include "serve.h"
@@ -25,23 +26,12 @@ static int run_demo(const struct config *config, const struct cli *cli)
     const struct config_source *source = &config->sources[0];
     sigaction(SIGTERM, &action, NULL);
     sigaction(SIGINT, &action, NULL);
-    database_library_start();
     int rc = demo_run(config_source_uri(config, source), cli->demo_database ? cli->demo_database : source->database,
                       cli->demo_rate, cli->demo_seconds, &demo_stop, &err);
     if (rc != 0) {
         log_error("demo", "%s", err.text);
     }
-    database_library_stop();
     return rc == 0 ? CLI_EXIT_DONE : CLI_EXIT_FAILED;
-}
-
-static int print_config(const struct config *config)
-{
-    struct buffer text = BUFFER_INIT;
-    config_append_yaml(config, &text);
-    fwrite(text.data, 1, text.len, stdout);
-    buffer_fini(&text);
-    return CLI_EXIT_DONE;
 }
 
 /* Sentences of the configuration that are no errors. */
@@ -62,7 +52,8 @@ static int run_command(const struct config *config, const struct cli *cli)
     case CLI_DEMO:
         return run_demo(config, cli);
     case CLI_PRINT_CONFIG:
-        return print_config(config);
+        config_print(config, stdout);
+        return CLI_EXIT_DONE;
     }
     return CLI_EXIT_USAGE;
 }
@@ -81,6 +72,7 @@ int main(int argc, char **argv)
     struct config *config = NULL;
     struct error err;
     int status = CLI_EXIT_DONE;
+    database_library_start();
     int rc = cli_parse(argc, argv, stdout, &cli, &err);
     if (rc < 0) {
         fprintf(stderr, "tailwater: %s\n", err.text);
@@ -95,5 +87,6 @@ int main(int argc, char **argv)
     }
     config_free(config);
     cli_fini(&cli);
+    database_library_stop();
     return status;
 }

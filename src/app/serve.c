@@ -316,7 +316,6 @@ int serve_run(const struct config *config)
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread: only main takes them */
     evthread_use_pthreads();
-    database_library_start();
     int status = CLI_EXIT_DONE;
     if (make(app, &err) != 0) {
         log_error("serve", "%s", err.text);
@@ -330,6 +329,5 @@ int serve_run(const struct config *config)
     }
     unmake(app);
     free(app);
-    database_library_stop();
     return status;
 }

@@ -56,7 +56,8 @@ static void write_line(enum log_level level, const char *component, const char *
     buffer_fini(&line);
 }
 
-static void write_args(enum log_level level, const char *component, uint64_t held, const char *format, va_list args)
+__attribute__((format(printf, 4, 0))) static void write_args(enum log_level level, const char *component,
+                                                             uint64_t held, const char *format, va_list args)
 {
     char message[2048];
     int n = vsnprintf(message, sizeof message, format, args);

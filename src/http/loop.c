@@ -164,6 +164,16 @@ static struct http_server *open_server(struct loop *loop, struct error *err)
     return http_server_new(&options, err);
 }
 
+/* With a change list, switching a socket's interest on and off within a turn costs no system call. */
+static struct event_base *new_base(void)
+{
+    struct event_config *config = event_config_new();
+    event_config_set_flag(config, EVENT_BASE_FLAG_EPOLL_USE_CHANGELIST);
+    struct event_base *base = event_base_new_with_config(config);
+    event_config_free(config);
+    return base;
+}
+
 static void arm_events(struct loop *loop)
 {
     struct timeval tick = {0, TICK_MS * 1000};
@@ -179,7 +189,7 @@ struct loop *loop_new(unsigned index, struct http_context *context, struct error
     struct loop *loop = memory_zero(1, sizeof *loop);
     loop->index = index;
     loop->context = context;
-    loop->base = event_base_new();
+    loop->base = new_base();
     loop->mailbox = mailbox_new();
     loop->topics = topic_index_new();
     for (unsigned i = 0; i < context->source_count; i++) {

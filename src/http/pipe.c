@@ -13,6 +13,9 @@
 /* From this size on a reference is cheaper than a copy (reference/engineering C2: about 3 KB). */
 enum { REFERENCE_BYTES = 2048 };
 
+/* Bytes for one system call: libevent's 16 KiB would cut a batch into many. */
+enum { WRITE_BYTES = 256 * 1024 };
+
 struct pipe {
     struct bufferevent *bev;
     struct pipe_options options;
@@ -78,6 +81,7 @@ struct pipe *pipe_new(struct bufferevent *bev, bool chunked, const struct pipe_o
     bufferevent_setcb(bev, on_read, on_write, on_event, p);
     bufferevent_setwatermark(bev, EV_WRITE, options->low_bytes, 0);
     bufferevent_set_timeouts(bev, NULL, &stall);
+    bufferevent_set_max_single_write(bev, WRITE_BYTES);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
     return p;
 }

@@ -72,8 +72,12 @@ static void write_ndjson(struct stream *s, unsigned source, struct frame *frame)
     char id[VECTOR_MAX];
     struct buffer head = BUFFER_INIT;
     struct slice name = frame_event_name(frame);
-    buffer_printf(&head, "{\"id\":\"%s\",\"event\":\"%.*s\",\"data\":", format_id(s, (int)source, frame->id, id),
-                  (int)name.len, name.data);
+    const char *text = format_id(s, (int)source, frame->id, id);
+    buffer_append_byte(&head, '{');
+    if (text) {
+        buffer_printf(&head, "\"id\":\"%s\",", text);
+    }
+    buffer_printf(&head, "\"event\":\"%.*s\",\"data\":", (int)name.len, name.data);
     pipe_write_slice(s->pipe, (struct slice){head.data, head.len}, frame, frame_data(frame), (struct slice){"}\n", 2});
     buffer_fini(&head);
 }
@@ -306,7 +310,7 @@ static void begin_waiting_feed(struct stream *s, unsigned source)
 static bool is_plausible(const struct stream *s, const struct resume_id *resume)
 {
     for (unsigned i = 0; i < s->feed_count; i++) {
-        if (resume->points[i].cluster_time && !resume_id_is_plausible(resume->points[i], s->feeds[i].source)) {
+        if (resume->points[i].cluster_time && !resume_id_is_plausible(resume->points[i], s->loop->context->sources[i])) {
             return false;
         }
     }

@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 
+#include <pthread.h>
 #include <stdlib.h>
 
 enum { TAIL_SILENCE_MS = 3000, SCAN_TIMEOUT_MS = 300000, POP_TIMEOUT_MS = 10000 };
@@ -12,10 +13,6 @@ struct database {
     int64_t max_await_ms;
 };
 
-void database_library_start(void)
-{
-    mongoc_init();
-}
 
 void database_library_stop(void)
 {
@@ -29,6 +26,12 @@ static void drop_log(mongoc_log_level_t level, const char *domain, const char *m
     (void)domain;
     (void)message;
     (void)unused;
+}
+
+void database_library_start(void)
+{
+    mongoc_init();
+    mongoc_log_set_handler(drop_log, NULL);
 }
 
 static void set_default(mongoc_uri_t *uri, const char *option, int32_t value)
@@ -68,7 +71,6 @@ static mongoc_client_pool_t *make_pool(const char *text, int32_t socket_timeout_
 
 struct database *database_new(const char *uri, int64_t max_await_ms, struct error *err)
 {
-    mongoc_log_set_handler(drop_log, NULL);
     struct database *db = memory_zero(1, sizeof *db);
     db->max_await_ms = max_await_ms;
     /* At the tail the choice of a server is tried a second at a time: the watcher has a loop of its own and must be
@@ -82,16 +84,27 @@ struct database *database_new(const char *uri, int64_t max_await_ms, struct erro
     return db;
 }
 
+static void *destroy_pool(void *pool)
+{
+    if (pool) {
+        mongoc_client_pool_destroy(pool);
+    }
+    return NULL;
+}
+
 void database_free(struct database *db)
 {
+    pthread_t helper;
     if (!db) {
         return;
     }
-    if (db->tail) {
-        mongoc_client_pool_destroy(db->tail);
-    }
-    if (db->scan) {
-        mongoc_client_pool_destroy(db->scan);
+    /* Each waits up to half a second for its monitor threads: side by side, so that a stop stays prompt. */
+    bool parallel = pthread_create(&helper, NULL, destroy_pool, db->tail) == 0;
+    destroy_pool(db->scan);
+    if (parallel) {
+        pthread_join(helper, NULL);
+    } else {
+        destroy_pool(db->tail);
     }
     free(db);
 }

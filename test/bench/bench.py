@@ -213,6 +213,7 @@ def _watch_storm(load: Tool, server: Process) -> tuple[dict, int]:
 
 
 NEVER = ("missing", "doubles", "disorder", "gaps", "refused", "failed", "ended", "connections_left")
+SENTENCES = {"skipped", "broken"}  # instead of figures
 SCENARIOS = {"s1": s1, "s2": s2, "s3": s3, "s4": s4, "s5": s5}
 
 
@@ -227,6 +228,8 @@ def median_of(key: str, values: list):
 
 
 def median_row(rows: list[dict]) -> dict:
+    """Of all runs; of the broken one when there is one."""
+    rows = [row for row in rows if "broken" in row] or rows
     return {key: median_of(key, [row.get(key) for row in rows]) for key in rows[0]}
 
 
@@ -239,14 +242,15 @@ def machine() -> dict:
 
 
 def print_progress(name: str, row: dict) -> None:
-    brief = ("p50_ms", "p99_ms", "server_cpu_s_per_million", "pss_kib_per_connection", "last_caught_up_s", "skipped")
+    brief = ("p50_ms", "p99_ms", "server_cpu_s_per_million", "pss_kib_per_connection", "last_caught_up_s",
+             *SENTENCES)
     print(f"{name}: " + ", ".join(f"{key.replace('_', ' ')} {row[key]}" for key in brief if key in row), flush=True)
 
 
 def print_table(scenarios: dict[str, dict], runs: int) -> None:
     """A column a scenario, a row a figure."""
     rows = {name: entry["median"] for name, entry in scenarios.items()}
-    keys = list(dict.fromkeys(key for row in rows.values() for key in row if key != "skipped"))
+    keys = list(dict.fromkeys(key for row in rows.values() for key in row if key not in SENTENCES))
     width = max((len(key) for key in keys), default=0)
     print(f"\n{f'median of {runs} runs' if runs > 1 else '':<{width}}" + "".join(f"{name:>12}" for name in rows))
     for key in keys:
@@ -254,8 +258,8 @@ def print_table(scenarios: dict[str, dict], runs: int) -> None:
         texts = (f"{cell:,}" if isinstance(cell, (int, float)) else str(cell) for cell in cells)
         print(f"{key.replace('_', ' '):<{width}}" + "".join(f"{text:>12}" for text in texts))
     for name, row in rows.items():
-        if "skipped" in row:
-            print(f"{name} skipped: {row['skipped']}")
+        for key in SENTENCES & row.keys():
+            print(f"{name} {key}: {row[key]}")
 
 
 def parse(arguments: list[str]) -> argparse.Namespace:
@@ -272,12 +276,20 @@ def parse(arguments: list[str]) -> argparse.Namespace:
     return args
 
 
+def attempt(scenario, stack: Stack) -> dict:
+    """One run; what went wrong is a finding like another and does not keep the other scenarios from running."""
+    try:
+        return scenario(stack)
+    except BenchError as error:
+        return {"broken": str(error)}
+
+
 def run(args: argparse.Namespace) -> dict:
     report = {"machine": machine(), "runs": args.runs, "quick": args.quick, "scenarios": {}}
     with tempfile.TemporaryDirectory(prefix="tailwater-bench-logs-") as folder, Mongod() as mongod:
         stack = Stack(mongod, Path(folder), args.quick)
         for name in args.scenario or SCENARIOS:
-            rows = [SCENARIOS[name](stack) for _ in range(max(1, args.runs))]
+            rows = [attempt(SCENARIOS[name], stack) for _ in range(max(1, args.runs))]
             report["scenarios"][name] = {"median": median_row(rows), "runs": rows}
             print_progress(name, median_row(rows))
     print_table(report["scenarios"], args.runs)
@@ -300,7 +312,7 @@ def main() -> int:
         print("bench: interrupted", file=sys.stderr)
         return 130
     print(f"\nwritten to {target}")
-    return 0
+    return 1 if any("broken" in entry["median"] for entry in report["scenarios"].values()) else 0
 
 
 if __name__ == "__main__":

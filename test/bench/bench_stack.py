@@ -170,7 +170,7 @@ class Server:
                                       "log": {"level": "warn"}}))
         ours = ("TAILWATER_", "MONGODB_URI", "PORT", "ALLOWED_ORIGINS", "LOG_LEVEL", "REDIS_URL")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        self.process = Process([str(binary()), "serve", "--config", str(config)], folder / "tailwater.log",
+        self.process = Process([str(binary()), "serve", "--config", str(config)], folder / f"tailwater-{self.port}.log",
                                env=environment)
         try:
             wait_until(self._is_healthy, "the server is healthy")

@@ -361,14 +361,13 @@ def parse_with_httpx_sse(body: bytes) -> Parsed:
 
 
 def parse_with_sseclient(body: bytes, piece: int = 1000) -> Parsed:
-    """The same bytes through sseclient-py, in pieces; it gives an event's own id only."""
+    """The same bytes through sseclient-py, in pieces. It gives an event's own id only, and no retry without data."""
     import sseclient
 
     parsed, last = Parsed(), ""
     pieces = [body[i:i + piece] for i in range(0, len(body), piece)]
     for sse in sseclient.SSEClient(pieces).events():
         last = sse.id if sse.id is not None else last
-        parsed.retry = int(sse.retry) if sse.retry else parsed.retry
         if sse.data:
             parsed.events.append((sse.event or "message", sse.data.rstrip("\n"), last))
     return parsed

@@ -89,7 +89,7 @@ def check_against_oracle(server, mongo, db, hub, seed: int, clients: int, docume
     for stream in streams[::10]:
         own, body = own_view(stream.frames), bytes(stream.body)
         assert parse_with_httpx_sse(body) == own
-        assert parse_with_sseclient(body) == own
+        assert parse_with_sseclient(body).events == own.events
     for stream in streams[:5]:
         by_key = {(t.key, t.cluster_time): t for t in truth}
         for frame in stream.events:
