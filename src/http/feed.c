@@ -18,21 +18,20 @@ static void leave_sweep(struct feed *feed)
     }
 }
 
-/* Apply what a journal says about the point; false when it lies before that journal. */
-static bool settle(struct feed *feed, enum journal_place place, uint64_t number)
+/* Look for the point's place in a journal; false when it lies before that journal. */
+static bool find_place(struct feed *feed, struct journal *journal)
 {
+    enum journal_place place = journal_find(journal, feed->point, &feed->number);
     feed->seeking = place == JOURNAL_AHEAD;
     feed->overlap = feed->overlap || place == JOURNAL_OVERLAP;
-    feed->number = number;
     return place != JOURNAL_BEHIND;
 }
 
 /* Find the place in the source's journal, or queue for a sweep. */
 static void locate(struct feed *feed)
 {
-    uint64_t number = 0;
     leave_sweep(feed);
-    if (settle(feed, journal_find(feed->source->journal, feed->point, &number), number)) {
+    if (find_place(feed, feed->source->journal)) {
         feed->state = FEED_PULLING;
         return;
     }
@@ -59,30 +58,27 @@ void feed_start_at(struct feed *feed, struct event_id point)
 
 void feed_offer_sweep(struct feed *feed, struct sweep *sweep)
 {
-    uint64_t number = 0;
     if (feed->state != FEED_QUEUED) {
         return; /* an answer to a request that was overtaken */
     }
     struct journal_state journal;
     journal_state(feed->source->journal, &journal);
-    if (feed->point.cluster_time >= journal.floor ||
-        !settle(feed, journal_find(sweep_window(sweep), feed->point, &number), number)) {
+    if (feed->point.cluster_time >= journal.floor || !find_place(feed, sweep_window(sweep))) {
         locate(feed);
         return;
     }
     feed->state = FEED_SWEEPING;
     feed->sweep = sweep_ref(sweep);
-    feed->member = sweep_join(sweep, feed->box, number);
+    feed->member = sweep_join(sweep, feed->box, feed->number);
 }
 
 /* The point's event has not been read yet when the place was looked for: look again. */
 static bool seek(struct feed *feed, struct journal *journal)
 {
-    uint64_t number = 0;
     if (!feed->seeking) {
         return true;
     }
-    if (!settle(feed, journal_find(journal, feed->point, &number), number)) {
+    if (!find_place(feed, journal)) {
         locate(feed);
         return false;
     }
