@@ -296,21 +296,35 @@ static unsigned count_running(const struct catchup *c)
     return n;
 }
 
+/* A sweep at the oldest request that needs one, or NULL. */
+static struct sweep *grant(struct catchup *c, uint64_t *start)
+{
+    struct request *r = !c->stopped && count_running(c) < c->limits.max_sweeps ? oldest_unserved(c) : NULL;
+    if (!r) {
+        return NULL;
+    }
+    *start = r->point.cluster_time;
+    struct sweep *s = sweep_new(c->limits.window_bytes, *start);
+    s->next = c->running;
+    c->running = s;
+    return s;
+}
+
 struct sweep *catchup_take(struct catchup *c, uint64_t *start)
 {
     struct sweep *s = NULL;
     pthread_mutex_lock(&c->lock);
-    while (!c->stopped) {
-        struct request *r = count_running(c) < c->limits.max_sweeps ? oldest_unserved(c) : NULL;
-        if (r) {
-            *start = r->point.cluster_time;
-            s = sweep_new(c->limits.window_bytes, *start);
-            s->next = c->running;
-            c->running = s;
-            break;
-        }
+    while (!c->stopped && !(s = grant(c, start))) {
         pthread_cond_wait(&c->changed, &c->lock);
     }
+    pthread_mutex_unlock(&c->lock);
+    return s;
+}
+
+struct sweep *catchup_try_take(struct catchup *c, uint64_t *start)
+{
+    pthread_mutex_lock(&c->lock);
+    struct sweep *s = grant(c, start);
     pthread_mutex_unlock(&c->lock);
     return s;
 }

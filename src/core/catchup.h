@@ -63,6 +63,9 @@ void sweep_unref(struct sweep *sweep);
  */
 struct sweep *catchup_take(struct catchup *catchup, uint64_t *start);
 
+/* The same without waiting: NULL when no request needs a sweep now, or too many run. */
+struct sweep *catchup_try_take(struct catchup *catchup, uint64_t *start);
+
 /* Append to the window, let waiting readers that it now covers join, and wake the members. Takes the frames. */
 void catchup_advance(struct catchup *catchup, struct sweep *sweep, struct frame *const *frames, size_t count,
                      uint64_t complete);

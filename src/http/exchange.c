@@ -111,8 +111,10 @@ void exchange_reply(struct exchange *x, int status, const char *content_type, co
         exchange_add_header(x, "Content-Type", content_type);
     }
     if (exchange_method(x) == METHOD_HEAD) {
-        snprintf(length, sizeof length, "%zu", len);
-        exchange_add_header(x, "Content-Length", length);
+        if (len) { /* a stream has no length */
+            snprintf(length, sizeof length, "%zu", len);
+            exchange_add_header(x, "Content-Length", length);
+        }
     } else if (len) {
         out = evbuffer_new();
         evbuffer_add(out, body, len);

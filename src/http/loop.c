@@ -14,6 +14,7 @@
 
 #include <event2/event.h>
 #include <event2/thread.h>
+#include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +24,7 @@ enum {
     TICK_MS = 500,
     AWAY_AFTER_US = 5000000, /* without an answer from MongoDB a source counts as away */
     RECONNECT_SPREAD_MS = 2000,
+    TRIM_AFTER = 500,        /* streams */
     STOP_CHECK_MS = 10,
     STOP_WAIT_US = 1000000,  /* for the last bytes of streams that were sent away */
 };
@@ -32,6 +34,18 @@ static void count_topics(struct loop *loop)
     size_t now = topic_count(loop->topics);
     atomic_fetch_add(&loop->context->counters.channels, (uint64_t)now - (uint64_t)loop->topics_counted);
     loop->topics_counted = now;
+}
+
+/* After many streams have left, give what they used back to the system: the allocator would keep it. */
+static void give_memory_back(struct loop *loop)
+{
+    unsigned now = HASH_COUNT(loop->streams);
+    if (now > loop->streams_peak) {
+        loop->streams_peak = now;
+    } else if (loop->streams_peak > TRIM_AFTER && now < loop->streams_peak / 2) {
+        malloc_trim(0);
+        loop->streams_peak = now;
+    }
 }
 
 static bool is_away(struct source *source)
@@ -61,6 +75,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct loop *loop = arg;
     count_topics(loop);
+    give_memory_back(loop);
     for (unsigned i = 0; i < loop->context->source_count; i++) {
         check_source(loop, i);
     }

@@ -1,5 +1,6 @@
 /*
- * bson_json_filter - the fields of `only` and `omit` as a tree of path parts; for bson_json.c and bson_json_filter.c only.
+ * bson_json_filter - the fields of `only` and `omit` as a tree of path parts.
+ * For bson_json.c and bson_json_filter.c only.
  */
 #ifndef TAILWATER_MONGO_BSON_JSON_FILTER_H
 #define TAILWATER_MONGO_BSON_JSON_FILTER_H

@@ -329,7 +329,7 @@ static void add_service(struct slice name, struct catalog *catalog)
     }
 }
 
-/* Services are the labels named so and the channel's literals behind the first, which says what kind of events it is. */
+/* Services are the labels named so and the channel's literals but the first, which says what kind of events it is. */
 static void describe_services(const struct mapping *m, struct catalog *catalog)
 {
     for (size_t i = 0; i < m->label_count; i++) {

@@ -57,7 +57,8 @@ enum mapping_scope mapping_set_scope(const struct mapping_set *set, const char *
 
 /*
  * Append the change stream's stages behind $changeStream to the BSON array `stages` (as bson keys "1", "2", …):
- * $match on operation, namespace and each mapping's `match`; then the stripping $project of DESIGN.md.
+ * $match on operation, namespace and each mapping's `match`; then the stripping $project of DESIGN.md, which also keeps
+ * txnNumber (for the reader: there only in transactions).
  * drop_oversize: a guard in front drops events whose documentKey is 4096 bytes or more (error 10334 came all the same).
  */
 void mapping_set_pipeline(const struct mapping_set *set, bool drop_oversize, bson_t *stages);

@@ -354,8 +354,9 @@ static int compile_preset(struct compiler *c, const json_t *json)
 
 static int check_keys(struct compiler *c, const json_t *json)
 {
-    static const char *const known[] = {"collections", "database", "channel", "event", "labels", "match",   "omit", "only",
-                                        "operations",  "order",    "level",   "time",  "message", "preset", NULL};
+    static const char *const known[] = {"collections", "database", "channel", "event",  "labels",
+                                        "match",       "omit",     "only",    "order",  "operations",
+                                        "level",       "time",     "message", "preset", NULL};
     const char *key;
     json_t *value;
     json_object_foreach((json_t *)(uintptr_t)json, key, value) {

@@ -40,11 +40,6 @@ static void leave(struct compiler *c, size_t back)
     c->where->len = back;
 }
 
-static int too_deep(struct compiler *c)
-{
-    return c->depth >= DEPTH_MAX ? error_set(c->err, "it is nested more than %d deep", DEPTH_MAX) : 0;
-}
-
 /* --- values ------------------------------------------------------------------------------------- */
 
 static int append_value(struct compiler *c, bson_t *to, const char *key, const json_t *value);
@@ -57,12 +52,8 @@ static bool is_operator(const char *key)
 /* The first key of an object, or "". */
 static const char *first_key(const json_t *object)
 {
-    const char *key;
-    json_t *value;
-    json_object_foreach((json_t *)(uintptr_t)object, key, value) {
-        return key;
-    }
-    return "";
+    const char *key = json_object_iter_key(json_object_iter((json_t *)(uintptr_t)object));
+    return key ? key : "";
 }
 
 /* {"$oid": …} and {"$date": …} are values, not operators. */
@@ -138,8 +129,8 @@ static int append_array(struct compiler *c, bson_t *to, const char *key, const j
 
 static int append_nested(struct compiler *c, bson_t *to, const char *key, const json_t *value)
 {
-    if (too_deep(c) < 0) {
-        return -1;
+    if (c->depth >= DEPTH_MAX) {
+        return error_set(c->err, "it is nested more than %d deep", DEPTH_MAX);
     }
     c->depth++;
     int rc = json_is_array(value) ? append_array(c, to, key, value) : append_object(c, to, key, value);
@@ -184,11 +175,6 @@ static int append_value(struct compiler *c, bson_t *to, const char *key, const j
 
 static int append_operators(struct compiler *c, bson_t *to, const json_t *operators);
 static int append_condition(struct compiler *c, bson_t *to, const json_t *condition);
-
-static int append_any_value(struct compiler *c, bson_t *to, const char *name, const json_t *operand)
-{
-    return append_value(c, to, name, operand);
-}
 
 static int append_list(struct compiler *c, bson_t *to, const char *name, const json_t *operand)
 {
@@ -328,8 +314,8 @@ static int append_options(struct compiler *c, bson_t *to, const char *name, cons
 static int append_child(struct compiler *c, bson_t *to, const char *name, const json_t *operand,
                         int (*append)(struct compiler *, bson_t *, const json_t *))
 {
-    if (too_deep(c) < 0) {
-        return -1;
+    if (c->depth >= DEPTH_MAX) {
+        return error_set(c->err, "it is nested more than %d deep", DEPTH_MAX);
     }
     bson_t child;
     c->depth++;
@@ -372,22 +358,19 @@ static const struct {
     const char *name;
     int (*append)(struct compiler *c, bson_t *to, const char *name, const json_t *operand);
 } operators_known[] = {
-    {"$eq", append_any_value},      {"$ne", append_any_value}, {"$gt", append_any_value}, {"$gte", append_any_value},
-    {"$lt", append_any_value},      {"$lte", append_any_value}, {"$in", append_list},     {"$nin", append_list},
-    {"$all", append_list},          {"$exists", append_bool},  {"$type", append_type},    {"$size", append_size},
-    {"$elemMatch", append_elem_match}, {"$not", append_not},   {"$regex", append_regex},  {"$options", append_options},
+    {"$eq", append_value},   {"$ne", append_value},      {"$gt", append_value},    {"$gte", append_value},
+    {"$lt", append_value},   {"$lte", append_value},     {"$in", append_list},     {"$nin", append_list},
+    {"$all", append_list},   {"$exists", append_bool},   {"$type", append_type},   {"$size", append_size},
+    {"$not", append_not},    {"$elemMatch", append_elem_match},
+    {"$regex", append_regex}, {"$options", append_options},
 };
 
 static int refuse(struct compiler *c, const char *name)
 {
-    static const char *const raising[] = {"$expr", "$where", "$jsonSchema", "$text", "$function"};
-    for (size_t i = 0; i < sizeof raising / sizeof raising[0]; i++) {
-        if (strcmp(name, raising[i]) == 0) {
-            return error_set(c->err, "%s is not allowed: an error in it on one document would end the stream for all",
-                             name);
-        }
-    }
-    return error_set(c->err, "operator \"%.80s\" is not allowed here", name);
+    bool raising = strcmp(name, "$expr") == 0 || strcmp(name, "$where") == 0 || strcmp(name, "$jsonSchema") == 0 ||
+                   strcmp(name, "$text") == 0;
+    return error_set(c->err, "operator \"%.80s\" is not allowed here%s", name,
+                     raising ? ": an error in it on one document would end the stream for all" : "");
 }
 
 static int append_operator(struct compiler *c, bson_t *to, const char *name, const json_t *operand)
@@ -455,16 +438,35 @@ static int append_branches(struct compiler *c, bson_t *to, const json_t *list)
     return 0;
 }
 
-static int append_logical(struct compiler *c, bson_t *to, const char *name, const json_t *list)
+static int append_array_of_branches(struct compiler *c, bson_t *to, const char *name, const json_t *list)
 {
-    if (!json_is_array(list) || json_array_size(list) == 0) {
-        return error_set(c->err, "%s needs an array of at least one object", name);
-    }
     bson_t child;
     bson_append_array_begin(to, name, -1, &child);
     int rc = append_branches(c, &child, list);
     bson_append_array_end(to, &child);
     return rc;
+}
+
+/* MongoDB 6.0.5 cannot open a change stream with {$nor: [a, b]} on fullDocument ("$and/$or/$nor must be a nonempty
+ * array", measured); {$nor: [{$or: [a, b]}]} says the same and works. */
+static int append_nor(struct compiler *c, bson_t *to, const json_t *list)
+{
+    bson_t outer, only_branch;
+    bson_append_array_begin(to, "$nor", -1, &outer);
+    bson_append_document_begin(&outer, "0", 1, &only_branch);
+    int rc = append_array_of_branches(c, &only_branch, "$or", list);
+    bson_append_document_end(&outer, &only_branch);
+    bson_append_array_end(to, &outer);
+    return rc;
+}
+
+static int append_logical(struct compiler *c, bson_t *to, const char *name, const json_t *list)
+{
+    if (!json_is_array(list) || json_array_size(list) == 0) {
+        return error_set(c->err, "%s needs an array of at least one object", name);
+    }
+    bool must_rewrite = strcmp(name, "$nor") == 0 && json_array_size(list) > 1;
+    return must_rewrite ? append_nor(c, to, list) : append_array_of_branches(c, to, name, list);
 }
 
 static int append_condition(struct compiler *c, bson_t *to, const json_t *condition)

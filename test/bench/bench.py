@@ -163,7 +163,8 @@ def s3(stack: Stack) -> dict:
     opened = max(1, connected["live"])
     return {"clients": clients, "opened": connected["live"], "failed": connected["failed"],
             "ended": result["ended"], "refused": result["named"]["refused"],
-            "connect_s": round(connected["at_s"], 3), "connect_cpu_s": connect_cpu, "idle_cpu_s": idle_cpu,
+            "connect_s": round(connected["at_s"], 3), "connect_p99_ms": round(result["connect_ms"]["p99"], 1),
+            "connect_cpu_s": connect_cpu, "idle_cpu_s": idle_cpu,
             "pss_kib_per_connection": round((during["Pss"] - before["Pss"]) / opened, 2),
             "rss_before_mib": round(before["Rss"] / 1024, 1), "rss_during_mib": round(during["Rss"] / 1024, 1),
             "rss_after_mib": round(after["Rss"] / 1024, 1), "connections_left": left}

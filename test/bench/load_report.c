@@ -60,12 +60,17 @@ static json_t *named_json(const struct load_counts *counts)
     return named;
 }
 
+/* When the last of those that caught up had done so; 0 when nobody has. */
+static double storm_last_s(const struct load_storm *storm)
+{
+    return storm->caught_up > 0 ? (double)(storm->caught_up_us - storm->returned_us) / 1e6 : 0;
+}
+
 static json_t *storm_json(const struct load *load)
 {
     const struct load_storm *storm = &load->storm;
-    double last_s = storm->caught_up > 0 ? (double)(storm->caught_up_us - storm->returned_us) / 1e6 : 0;
     return json_pack("{s:i, s:i, s:I, s:f, s:o}", "clients", (int)load->plan.clients, "caught_up",
-                     (int)storm->caught_up, "missed_events", (json_int_t)storm->missed, "last_s", last_s,
+                     (int)storm->caught_up, "missed_events", (json_int_t)storm->missed, "last_s", storm_last_s(storm),
                      "each_ms", histogram_json(&storm->each));
 }
 
@@ -124,7 +129,7 @@ static void print_table(const struct load *load)
     print_durations("connect", &counts->connect);
     if (load->plan.storm > 0) {
         fprintf(stderr, "storm      %u of %u caught up, the last one after %.3f s\n", load->storm.caught_up,
-                load->plan.clients, (double)(load->storm.caught_up_us - load->storm.returned_us) / 1e6);
+                load->plan.clients, storm_last_s(&load->storm));
         print_durations("catch-up", &load->storm.each);
     }
 }

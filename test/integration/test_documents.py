@@ -91,7 +91,7 @@ def test_relaxed_json(serve, db, hub):
     server = serve(ETL, json="relaxed")
     stream = hub.open(server.port, {"channels": "logs:*"})
     stream.wait_ready()
-    document = KEYS | {"_id": ObjectId(), "t": datetime.datetime(2026, 1, 1, tzinfo=datetime.timezone.utc), "i": Int64(2**60), "d": Decimal128("1.5"), "b": b"x",
+    document = KEYS | {"_id": ObjectId(), "t": datetime.datetime(2026, 1, 1), "i": Int64(2**60), "d": Decimal128("1.5"), "b": b"x",
                        "r": Regex("a", "i"), "ts": Timestamp(1, 2), "n": [1, 2.5, None, True, {"x": MinKey()}]}
     db.etl_logs.insert_one(document)
     (frame,) = stream.wait_events(1)
@@ -231,7 +231,7 @@ def test_event_respects_omit(serve, db):
     assert set(event_of(server, CHANNEL, str(key)).json["log_data"]) == {"_id", "workspace_id", "workflow_id", "open"}
 
 
-@pytest.mark.parametrize("key_mib, body_mib", [(1, 0), (3, 9), (8, 0)])
+@pytest.mark.parametrize("key_mib, body_mib", [(1, 0), (3, 9), (6, 0)])
 def test_giant_id_is_a_gap_and_nothing_more(etl, stream, db, hub, key_mib, body_mib):
     """An _id of megabytes, which no change stream can deliver whole: gap oversize in its place, for those whom it may
     concern; the event before and the event behind it arrive, also on resume."""
@@ -267,7 +267,7 @@ def test_values_become_segments(etl, stream, db, hub, value, text):
     exact = hub.open(etl.port, {"channels": channel})
     exact.wait_ready()
     streams = [stream, exact]
-    if not isinstance(value, (bytes, ObjectId)):
+    if not isinstance(value, (bytes, ObjectId)) and value != "\x00":  # no parameter holds a NUL
         by_value = hub.open(etl.port, {"service": "etl", "workspace_id": str(value), "workflow_id": "f1"})
         by_value.wait_ready()
         streams.append(by_value)

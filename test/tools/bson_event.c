@@ -1,15 +1,16 @@
 /*
  * bson_event - the conversions of src/mongo as a filter, for tests in other languages.
  *
- *   bson-event json     [options]                        one line of JSON a document
- *   bson-event event    MAPPINGS DATABASE COLLECTION [options]   "outcome TAB channel TAB line" a document
- *   bson-event change   MAPPINGS DATABASE [options]      "outcome TAB id TAB level TAB event TAB channel TAB line" a change
- *   bson-event pipeline MAPPINGS DATABASE [--drop-oversize]      the stages as canonical Extended JSON
- *   bson-event filter   MAPPINGS DATABASE                each mapping's find filter, a line each
+ *   bson-event json [options]                                   a document: its JSON
+ *   bson-event event MAPPINGS DATABASE COLLECTION [options]     a document: outcome, channel, data line; TAB between
+ *   bson-event change MAPPINGS DATABASE [options]               a change: outcome, id, level, event, channel, data line
+ *   bson-event pipeline MAPPINGS DATABASE [--drop-oversize]     the stages as canonical Extended JSON
+ *   bson-event filter MAPPINGS DATABASE                         each mapping's find filter, a line each
  *
  * MAPPINGS is a file with the JSON array of a source's `mappings` ("-": the default mapping). Documents come on stdin,
- * each behind its length as four bytes, little-endian. Options: --style plain|relaxed, --only a,b, --omit a,b, --depth N,
- * --max BYTES, --ts MS, --whole, --quiet (no output, for measuring), --repeat N. Bad mappings: exit 78, "path: sentence".
+ * each behind its length as four bytes, little-endian. Options: --style plain|relaxed, --only a,b, --omit a,b,
+ * --depth N, --max BYTES, --ts MS, --whole, --quiet (no output, for measuring), --repeat N.
+ * Bad mappings: exit 78, "path: sentence".
  */
 #include "bson_json.h"
 #include "clock.h"

@@ -98,14 +98,15 @@ static void test_binary(void **state)
 {
     (void)state;
     const uint8_t bytes[16] = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 255};
-    check_styles(BCON_NEW("a", BCON_BIN(BSON_SUBTYPE_BINARY, bytes, 0), "b", BCON_BIN(BSON_SUBTYPE_BINARY, bytes, 1), "c",
-                          BCON_BIN(BSON_SUBTYPE_USER, bytes, 2), "d", BCON_BIN(BSON_SUBTYPE_BINARY, bytes, 3)),
+    check_styles(BCON_NEW("a", BCON_BIN(BSON_SUBTYPE_BINARY, bytes, 0), "b", BCON_BIN(BSON_SUBTYPE_BINARY, bytes, 1),
+                          "c", BCON_BIN(BSON_SUBTYPE_USER, bytes, 2), "d", BCON_BIN(BSON_SUBTYPE_BINARY, bytes, 3)),
                  "{\"a\":\"\",\"b\":\"AA==\",\"c\":\"AAE=\",\"d\":\"AAEC\"}",
                  "{\"a\":{\"$binary\":{\"base64\":\"\",\"subType\":\"00\"}},"
                  "\"b\":{\"$binary\":{\"base64\":\"AA==\",\"subType\":\"00\"}},"
                  "\"c\":{\"$binary\":{\"base64\":\"AAE=\",\"subType\":\"80\"}},"
                  "\"d\":{\"$binary\":{\"base64\":\"AAEC\",\"subType\":\"00\"}}}");
-    check_styles(BCON_NEW("u", BCON_BIN(BSON_SUBTYPE_UUID, bytes, 16)), "{\"u\":\"00010203-0405-0607-0809-0a0b0c0d0eff\"}",
+    check_styles(BCON_NEW("u", BCON_BIN(BSON_SUBTYPE_UUID, bytes, 16)),
+                 "{\"u\":\"00010203-0405-0607-0809-0a0b0c0d0eff\"}",
                  "{\"u\":{\"$binary\":{\"base64\":\"AAECAwQFBgcICQoLDA0O/w==\",\"subType\":\"04\"}}}");
 }
 
@@ -233,12 +234,13 @@ static void test_depth(void **state)
     bson_destroy(bson);
 }
 
-/* Each prefix of a document, with its length put right, and each single byte changed: valid JSON or at least no crash. */
+/* Each single byte changed: no crash, and valid JSON. */
 static void test_broken_documents(void **state)
 {
     (void)state;
-    bson_t *bson = document("{'s':'text','d':{'a':[1,{'b':true}]},'r':{'$regularExpression':{'pattern':'p','options':'i'}},"
-                            "'o':{'$oid':'6b0169cd05060708090a0bff'},'b':{'$binary':{'base64':'AAEC','subType':'00'}}}");
+    bson_t *bson = document("{'s':'text','d':{'a':[1,{'b':true}]},'o':{'$oid':'6b0169cd05060708090a0bff'},"
+                            "'r':{'$regularExpression':{'pattern':'p','options':'i'}},"
+                            "'b':{'$binary':{'base64':'AAEC','subType':'00'}}}");
     struct bson_json_options options = {.style = JSON_STYLE_PLAIN};
     for (uint32_t i = 4; i < bson->len; i++) {
         for (unsigned change = 1; change < 256; change += 11) {

@@ -89,6 +89,7 @@ static void test_operators(void **state)
            "{'f.a':{'$elemMatch':{'$or':[{'b':1},{'c':2}]}},'f.z':1}");
     accept("{'$or':[{'a':1},{'$and':[{'b':2},{'$nor':[{'c':3}]}]}]}",
            "{'$or':[{'f.a':1},{'$and':[{'f.b':2},{'$nor':[{'f.c':3}]}]}]}");
+    accept("{'$nor':[{'a':1},{'b':2}]}", "{'$nor':[{'$or':[{'f.a':1},{'f.b':2}]}]}");
 }
 
 static void test_regular_expressions(void **state)
