@@ -26,6 +26,11 @@ void *memory_zero(size_t count, size_t bytes)
     return memory_check(calloc(count ? count : 1, bytes ? bytes : 1));
 }
 
+void *memory_zero_aligned(size_t alignment, size_t bytes)
+{
+    return memset(memory_check(aligned_alloc(alignment, bytes)), 0, bytes);
+}
+
 void *memory_resize(void *p, size_t bytes)
 {
     return memory_check(realloc(p, bytes ? bytes : 1));

@@ -37,7 +37,7 @@ char *buffer_reserve(struct buffer *b, size_t extra);
 void buffer_append(struct buffer *b, const void *data, size_t len);
 void buffer_append_text(struct buffer *b, const char *text);
 void buffer_append_byte(struct buffer *b, char byte);
-void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((format(printf, 2, 3), nonnull(2)));
 
 /* Append text as the inside of a JSON string: quotes, backslashes, control bytes, U+2028/2029 escaped, invalid UTF-8
  * replaced by U+FFFD (one per maximal bad subpart). The quotes around it are the caller's. */
@@ -49,6 +49,7 @@ const char *buffer_text(struct buffer *b);
 /* malloc, calloc, realloc, strdup, memdup that abort instead of returning NULL. */
 void *memory_new(size_t bytes);
 void *memory_zero(size_t count, size_t bytes);
+void *memory_zero_aligned(size_t alignment, size_t bytes); /* bytes: a multiple of alignment, as sizeof is */
 void *memory_resize(void *p, size_t bytes);
 char *memory_text(const char *text);
 void *memory_copy(const void *data, size_t len); /* adds a NUL behind the copy */

@@ -36,7 +36,7 @@ size_t clock_format_iso(int64_t wall_ms, char out[CLOCK_ISO_MAX])
 {
     const int64_t day_ms = 86400000;
     int64_t days = wall_ms / day_ms - (wall_ms % day_ms < 0);
-    int ms_of_day = (int)(wall_ms - days * day_ms);
+    int ms_of_day = (int)((wall_ms % day_ms + day_ms) % day_ms);
     int64_t year;
     int month, day;
     civil_from_days(days, &year, &month, &day);

@@ -22,7 +22,8 @@ static struct frame *frame_alloc(enum frame_kind kind, struct event_id id, struc
     return f;
 }
 
-static char *put(char *at, const void *data, size_t len)
+/* noinline: gcc 12 with -fsanitize would otherwise believe that the flexible array has no room. */
+__attribute__((noinline)) static char *put(char *at, const void *data, size_t len)
 {
     memcpy(at, data, len);
     return at + len;

@@ -133,7 +133,8 @@ static int open_cursor(struct change_stream *s, const struct change_stream_optio
 int change_stream_open(mongoc_client_t *client, const struct change_stream_options *options,
                        struct change_stream **out, struct error *err)
 {
-    struct change_stream *s = memory_zero(1, sizeof *s);
+    /* bson_t wants 128 bytes of alignment, and the compiler relies on it. */
+    struct change_stream *s = memory_zero_aligned(_Alignof(struct change_stream), sizeof *s);
     s->client = client;
     s->batch_size = options->batch_size;
     s->max_await_ms = options->max_await_ms;

@@ -115,14 +115,25 @@ static int try_document(struct lookup *l, struct slice database, struct slice co
     return ours ? EVENT_LOOKUP_FOUND : EVENT_LOOKUP_NONE;
 }
 
-static int search_collection(struct lookup *l, struct slice database, const char *name)
+/* The documents with this _id that the mapping's `match` lets through. */
+static bson_t *query_of(const struct lookup *l, const struct mapping *mapping)
+{
+    const bson_t *match = mapping_filter(mapping);
+    if (!match) {
+        return bson_copy(&l->filter);
+    }
+    return BCON_NEW("$and", "[", BCON_DOCUMENT(&l->filter), BCON_DOCUMENT(match), "]");
+}
+
+static int search_collection(struct lookup *l, const struct mapping *mapping, struct slice database, const char *name)
 {
     int rc = EVENT_LOOKUP_NONE;
     bson_error_t error;
     const bson_t *document;
     mongoc_collection_t *collection = mongoc_client_get_collection(l->client, database.data, name);
     bson_t *opts = BCON_NEW("limit", BCON_INT64(8), "maxTimeMS", BCON_INT64(LOOKUP_TIMEOUT_MS));
-    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(collection, &l->filter, opts, NULL);
+    bson_t *query = query_of(l, mapping);
+    mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(collection, query, opts, NULL);
     while (rc == EVENT_LOOKUP_NONE && mongoc_cursor_next(cursor, &document)) {
         rc = try_document(l, database, (struct slice){name, strlen(name)}, document);
     }
@@ -130,6 +141,7 @@ static int search_collection(struct lookup *l, struct slice database, const char
         rc = database_error(&error, l->err);
     }
     mongoc_cursor_destroy(cursor);
+    bson_destroy(query);
     bson_destroy(opts);
     mongoc_collection_destroy(collection);
     return rc;
@@ -162,7 +174,7 @@ static int search_mapping(struct lookup *l, const struct mapping *mapping)
     }
     for (char **c = collections; *c && rc == EVENT_LOOKUP_NONE; c++) {
         if (could_hold(l, mapping, database, (struct slice){*c, strlen(*c)})) {
-            rc = search_collection(l, database, *c);
+            rc = search_collection(l, mapping, database, *c);
         }
     }
     bson_strfreev(collections);

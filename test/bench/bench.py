@@ -289,7 +289,7 @@ def run(args: argparse.Namespace) -> dict:
     report = {"machine": machine(), "runs": args.runs, "quick": args.quick, "scenarios": {}}
     with tempfile.TemporaryDirectory(prefix="tailwater-bench-logs-") as folder, Mongod() as mongod:
         stack = Stack(mongod, Path(folder), args.quick)
-        for name in args.scenario or SCENARIOS:
+        for name in dict.fromkeys(args.scenario or SCENARIOS):
             rows = [attempt(SCENARIOS[name], stack) for _ in range(max(1, args.runs))]
             report["scenarios"][name] = {"median": median_row(rows), "runs": rows}
             print_progress(name, median_row(rows))

@@ -39,12 +39,12 @@ def free_port() -> int:
 class Mongod:
     """One mongod: a single-node replica set, or a standalone with replica_set=False."""
 
-    def __init__(self, *options: str, replica_set: bool = True, oplog_mb: int = 200):
+    def __init__(self, *options: str, replica_set: bool = True, oplog_mb: int = 200, cache_gb: float = 0.25):
         self.port = free_port()
         self.replica_set = replica_set
         self.folder = tempfile.mkdtemp(prefix="tailwater-mongod-")
         self._options = [
-            "--wiredTigerCacheSizeGB", "0.25",
+            "--wiredTigerCacheSizeGB", str(cache_gb),
             "--setParameter", "enableTestCommands=1",
             "--setParameter", "diagnosticDataCollectionEnabled=false",
             *options,

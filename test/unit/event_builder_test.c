@@ -152,12 +152,14 @@ static json_t *cut(struct fixture *f, const bson_t *bson, size_t max)
 static void test_cut_message(void **state)
 {
     (void)state;
-    static const char *const units[] = {"m", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\"", "\\", "\x01", "\xe2\x80\xa8", "\xff"};
+    static const char *const units[] = {"m", "\xc3\xbc", "\xe2\x82\xac", "\xf0\x9f\x98\x80", "\"",
+                                        "\\", "\x01", "\xe2\x80\xa8", "\xff"};
     struct fixture f = opened(ETL, 1000);
     for (size_t u = 0; u < sizeof units / sizeof units[0]; u++) {
         for (size_t extra = 0; extra < 7; extra++) {
             char rest[128];
-            snprintf(rest, sizeof rest, "{'_id':1,'w':'w1','pad':'%.*s','level':'WARN','time':'t','b':[1]}", (int)extra, "xxxxxxx");
+            snprintf(rest, sizeof rest, "{'_id':1,'w':'w1','pad':'%.*s','level':'WARN','time':'t','b':[1]}",
+                     (int)extra, "xxxxxxx");
             bson_t *bson = large(units[u], 2000, rest);
             json_t *line = cut(&f, bson, 1000);
             json_t *data = json_object_get(line, "log_data");
@@ -382,7 +384,8 @@ static void test_oversize(void **state)
 static void test_ordinals_in_ids(void **state)
 {
     (void)state;
-    struct fixture f = opened("[{'collections':['etl'],'channel':'logs:etl:{w}:{f}','operations':['insert','replace']}]",
+    struct fixture f = opened("[{'collections':['etl'],'channel':'logs:etl:{w}:{f}',"
+                              "'operations':['insert','replace']}]",
                               60000);
     const uint8_t key[] = {BSON_TYPE_INT32, 7, 0, 0, 0};
     int64_t expected[3];

@@ -182,8 +182,8 @@ static void check_pipeline(const char *source, bool drop, const char *expected)
 
 #define SMALL_KEY "{'$lt':[{'$bsonSize':'$documentKey'},4096]}"
 #define PROJECT                                                                                                        \
-    "{'$project':{'operationType':1,'ns':1,'clusterTime':1,'wallTime':1,'txnNumber':1,'fullDocument':{'$cond':[" SMALL_KEY           \
-    ",'$fullDocument','$$REMOVE']}}}"
+    "{'$project':{'operationType':1,'ns':1,'clusterTime':1,'wallTime':1,'txnNumber':1," \
+    "'fullDocument':{'$cond':[" SMALL_KEY ",'$fullDocument','$$REMOVE']}}}"
 #define INSERT "'operationType':{'$in':['insert']}"
 #define SYSTEM "{'$regularExpression':{'pattern':'^system\\\\.','options':'s'}}"
 
@@ -207,7 +207,8 @@ static void test_pipeline(void **state)
                    "{" INSERT ",'ns.db':'other','ns.coll':{'$nin':[" SYSTEM ",'tailwater_events']}}]}}," PROJECT "]");
     check_pipeline("[{'collections':['a'],'channel':'x'},{'collections':['l.*(x)'],'channel':'x'}]", false,
                    "[{'$match':{" INSERT ",'$or':[{" INSERT ",'ns.coll':{'$in':['a']}},"
-                   "{" INSERT ",'ns.coll':{'$in':[{'$regularExpression':{'pattern':'^l\\\\..*\\\\(x\\\\)$','options':'s'}}],"
+                   "{" INSERT ",'ns.coll':{'$in':["
+                   "{'$regularExpression':{'pattern':'^l\\\\..*\\\\(x\\\\)$','options':'s'}}],"
                    "'$nin':[" SYSTEM ",'tailwater_events','grants','a']}}]}}," PROJECT "]");
     check_pipeline("[{'collections':['grants'],'channel':'x'}]", false,
                    "[{'$match':{'operationType':{'$in':[]}}}," PROJECT "]");
@@ -322,7 +323,8 @@ static void test_patterns(void **state)
 static void test_catalog(void **state)
 {
     (void)state;
-    struct mapping_set *set = compiled("[{'collections':['e'],'channel':'logs:etl:{w}:{f}','labels':{'service':'ETL x'}},"
+    struct mapping_set *set = compiled("[{'collections':['e'],'channel':'logs:etl:{w}:{f}',"
+                                       "'labels':{'service':'ETL x'}},"
                                        "{'collections':['b','c_*'],'channel':'m:{$collection}:{w}'}]");
     struct catalog *catalog = catalog_new();
     mapping_set_describe(set, catalog);

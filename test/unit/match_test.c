@@ -95,7 +95,8 @@ static void test_operators(void **state)
 static void test_regular_expressions(void **state)
 {
     (void)state;
-    static const char *const good[] = {"^a.*b$", "(?:a|b)+?", "[]a]", "[^]]x", "\\\\(", "a{2}", "(?i)x", "a*+", "[[:alpha:]]"};
+    static const char *const good[] = {"^a.*b$", "(?:a|b)+?", "[]a]", "[^]]x",
+                                      "\\\\(", "a{2}", "(?i)x", "a*+", "[[:alpha:]]"};
     for (size_t i = 0; i < sizeof good / sizeof good[0]; i++) {
         char source[128];
         snprintf(source, sizeof source, "{'a':{'$regex':'%s'}}", good[i]);

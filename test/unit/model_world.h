@@ -52,6 +52,7 @@ struct model_stats {
 
 struct model_world {
     uint64_t seed, random, step;
+    uint64_t connections; /* numbers them, over all loops */
     struct model_rules rules;
     struct model_event *events;
     size_t count, cap;
