@@ -24,7 +24,7 @@
 enum {
     LOOPS_MAX = 64,
     RESERVED_DESCRIPTORS = 64, /* for MongoDB, logs and listeners, when connections are derived from the limit */
-    JOIN_WAIT_MS = 4000,       /* for blocking threads; a server that does not answer is not waited for longer */
+    STOP_LIMIT_S = 3,          /* for everything to end; a server that does not answer is not waited for longer */
 };
 
 /* One source with its threads. */
@@ -172,6 +172,7 @@ static int make(struct app *app, struct error *err)
     make_lists(app);
     make_settings(app);
     app->context.jobs = job_queue_new((size_t)c->limits_jobs);
+    app->context.census = census_new();
     if (http_address_probe(c->listen_host, c->listen_port, err) != 0) {
         return -1;
     }
@@ -250,15 +251,13 @@ static void stop_blocking_threads(struct app *app)
     }
 }
 
-/* Returns -1 when a thread hangs in a server that does not answer: then nothing may be freed. */
-static int join_blocking_threads(struct app *app)
+static void join_blocking_threads(struct app *app)
 {
-    int rc = job_pool_join(app->job_pool, JOIN_WAIT_MS);
+    job_pool_join(app->job_pool);
     for (unsigned i = 0; i < app->context.source_count; i++) {
-        rc |= watcher_join(app->sources[i].watcher, JOIN_WAIT_MS);
-        rc |= sweep_threads_join(app->sources[i].sweeps, JOIN_WAIT_MS);
+        watcher_join(app->sources[i].watcher);
+        sweep_threads_join(app->sources[i].sweeps);
     }
-    return rc;
 }
 
 static void unmake(struct app *app)
@@ -271,12 +270,32 @@ static void unmake(struct app *app)
         database_free(app->sources[i].database);
     }
     job_queue_free(app->context.jobs);
+    census_free(app->context.census);
     free(app->aliases);
     free(app->origins);
 }
 
+/* The driver cannot be interrupted while it waits for a server: leave all the same. */
+static void *leave_late(void *unused)
+{
+    (void)unused;
+    sleep(STOP_LIMIT_S);
+    log_warn("serve", "MongoDB does not answer; leaving without waiting for it");
+    _exit(CLI_EXIT_DONE);
+    return NULL;
+}
+
+static void limit_stop(void)
+{
+    pthread_t guard;
+    if (pthread_create(&guard, NULL, leave_late, NULL) == 0) {
+        pthread_detach(guard);
+    }
+}
+
 static void stop(struct app *app)
 {
+    limit_stop();
     atomic_store(&app->context.draining, true);
     post_to_loops(app, MESSAGE_DRAIN);
     post_to_loops(app, MESSAGE_STOP);
@@ -284,11 +303,7 @@ static void stop(struct app *app)
     for (unsigned i = 0; i < app->loop_count; i++) {
         loop_join(app->loops[i]);
     }
-    if (join_blocking_threads(app) != 0) {
-        log_warn("serve", "MongoDB does not answer; leaving without waiting for it");
-        fflush(NULL);
-        _exit(CLI_EXIT_DONE);
-    }
+    join_blocking_threads(app);
 }
 
 static void announce(const struct config *c)

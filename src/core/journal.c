@@ -101,15 +101,17 @@ static void evict_oldest(struct journal *j)
     frame_unref(f);
 }
 
-static void evict(struct journal *j, int64_t now_us)
+/* Drop what is too much or too old, but not what came just now, from entry `fresh` on: nobody could have read it yet, and
+ * a batch above the limit would never reach anyone. */
+static void evict(struct journal *j, uint64_t fresh, int64_t now_us)
 {
-    while (j->first < j->next && j->bytes > j->limits.max_bytes) {
+    while (j->first < fresh && j->bytes > j->limits.max_bytes) {
         evict_oldest(j);
     }
     if (j->limits.max_age_us == 0) {
         return;
     }
-    while (j->first < j->next && slot(j, j->first)->appended_us < now_us - j->limits.max_age_us) {
+    while (j->first < fresh && slot(j, j->first)->appended_us < now_us - j->limits.max_age_us) {
         evict_oldest(j);
     }
 }
@@ -118,6 +120,7 @@ void journal_append(struct journal *j, struct frame *const *frames, size_t count
 {
     int64_t now_us = clock_mono_us();
     pthread_mutex_lock(&j->lock);
+    uint64_t fresh = j->next;
     for (size_t i = 0; i < count; i++) {
         if (j->next - j->first == j->slots) {
             grow(j);
@@ -129,7 +132,7 @@ void journal_append(struct journal *j, struct frame *const *frames, size_t count
     if (complete > j->complete) {
         j->complete = complete;
     }
-    evict(j, now_us);
+    evict(j, fresh, now_us);
     pthread_mutex_unlock(&j->lock);
     wake_watchers(j);
 }
@@ -149,26 +152,41 @@ static uint64_t lower_bound(const struct journal *j, uint64_t time)
     return low;
 }
 
+/* Does the source's loss at entry n take all of this cluster time? */
+static bool is_lost(const struct journal *j, uint64_t n, uint64_t time)
+{
+    const struct frame *f = n < j->next ? slot(j, n)->frame : NULL;
+    return f && f->kind == FRAME_LOSS && f->gap_from < time && f->id.cluster_time > time;
+}
+
 static enum journal_place find_locked(const struct journal *j, struct event_id point, uint64_t *number)
 {
     if (j->floor == 0) {
         return JOURNAL_AHEAD;
     }
-    if (point.cluster_time < j->floor) {
-        return JOURNAL_BEHIND;
-    }
+    bool is_behind = point.cluster_time < j->floor;
     uint64_t n = lower_bound(j, point.cluster_time);
     *number = n;
     if (event_id_is_position(point)) {
-        return JOURNAL_FOUND; /* also when it lies ahead: the reader skips what is before it */
+        return is_behind ? JOURNAL_BEHIND : JOURNAL_FOUND; /* also when it lies ahead: the reader skips what is before */
     }
+    /* The event itself is enough, even where the beginning of its cluster time was evicted: what follows it is held. */
+    bool has_events = false;
     for (; n < j->next && slot(j, n)->frame->id.cluster_time == point.cluster_time; n++) {
+        has_events = has_events || slot(j, n)->frame->kind != FRAME_LOSS;
         if (slot(j, n)->frame->id.hash == point.hash) {
             *number = n + 1;
             return JOURNAL_FOUND;
         }
     }
-    return point.cluster_time <= j->complete ? JOURNAL_OVERLAP : JOURNAL_AHEAD;
+    if (point.cluster_time > j->complete) {
+        return JOURNAL_AHEAD;
+    }
+    if (is_behind) {
+        return JOURNAL_BEHIND;
+    }
+    /* A loss of all of it tells so by itself: nothing is sent again. */
+    return !has_events && is_lost(j, n, point.cluster_time) ? JOURNAL_FOUND : JOURNAL_OVERLAP;
 }
 
 enum journal_place journal_find(struct journal *j, struct event_id point, uint64_t *number)

@@ -25,7 +25,7 @@
 struct journal;
 
 struct journal_limits {
-    size_t max_bytes;   /* of frames (frame_cost) */
+    size_t max_bytes;   /* of frames (frame_cost); what one append brings is held above it until the next */
     int64_t max_age_us; /* since they were appended; 0 = no limit */
 };
 
@@ -39,7 +39,7 @@ struct journal_state {
 enum journal_place {
     JOURNAL_FOUND,   /* *number is the first entry after the point */
     JOURNAL_OVERLAP, /* the event is not here: *number is the first entry of its cluster time */
-    JOURNAL_BEHIND,  /* before the floor */
+    JOURNAL_BEHIND,  /* before the floor, and its event is not among what is held */
     JOURNAL_AHEAD,   /* an event that this journal has not reached: look again when complete has passed it */
 };
 

@@ -5,6 +5,7 @@
 #ifndef TAILWATER_HTTP_CONTEXT_H
 #define TAILWATER_HTTP_CONTEXT_H
 
+#include "census.h"
 #include "job.h"
 #include "source.h"
 
@@ -39,7 +40,6 @@ struct http_settings {
 struct http_counters {
     _Atomic uint64_t connections;       /* streams open now */
     _Atomic uint64_t connections_total; /* ever opened */
-    _Atomic uint64_t channels;          /* distinct subscriptions now, summed over loops */
     _Atomic uint64_t deliveries;        /* events written to clients */
     _Atomic uint64_t gaps, refused;
 };
@@ -49,6 +49,7 @@ struct http_context {
     struct source *sources[CONTEXT_SOURCES_MAX];
     unsigned source_count;
     struct job_queue *jobs;
+    struct census *census;
     struct http_counters counters;
     atomic_bool draining;
 };

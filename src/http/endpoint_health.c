@@ -67,7 +67,7 @@ void endpoint_health(struct loop *loop, struct exchange *x, const struct http_al
                          "\"messagesPublished\":%llu,\"messagesDelivered\":%llu,\"gaps\":%llu,\"refused\":%llu},"
                          "\"sources\":[",
                   draining ? "draining" : is_degraded(context) ? "degraded" : "healthy",
-                  (unsigned long long)atomic_load(&c->connections), (unsigned long long)atomic_load(&c->channels),
+                  (unsigned long long)atomic_load(&c->connections), (unsigned long long)census_count(context->census),
                   (unsigned long long)atomic_load(&c->connections_total), (unsigned long long)published(context),
                   (unsigned long long)atomic_load(&c->deliveries), (unsigned long long)atomic_load(&c->gaps),
                   (unsigned long long)atomic_load(&c->refused));

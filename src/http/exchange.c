@@ -20,7 +20,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096, ACCEPT_PAUSE_MS = 1000, PENDING_TIMEOUT_S = 60, PENDING_INPUT_BYTES = 65536 };
+enum { BACKLOG = 4096, ACCEPT_PAUSE_MS = 1000, PENDING_TIMEOUT_S = 60, PENDING_INPUT_BYTES = 65536, BODY_BUFFERED = 1 << 20 };
 
 struct http_server {
     struct http_server_options options;
@@ -311,7 +311,9 @@ struct http_server *http_server_new(const struct http_server_options *options, s
                                                    EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |
                                                    EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
     evhttp_set_max_headers_size(server->evhttp, (ev_ssize_t)options->header_bytes);
-    evhttp_set_max_body_size(server->evhttp, (ev_ssize_t)options->body_bytes);
+    /* Above body_bytes our own routes refuse, in words; this bounds what is buffered until then. */
+    size_t body_bytes = options->body_bytes > BODY_BUFFERED ? options->body_bytes : BODY_BUFFERED;
+    evhttp_set_max_body_size(server->evhttp, (ev_ssize_t)body_bytes);
     evhttp_set_timeout(server->evhttp, options->request_timeout_s);
     evhttp_set_default_content_type(server->evhttp, NULL);
     evhttp_set_gencb(server->evhttp, on_request, server);

@@ -31,6 +31,10 @@ static bool find_place(struct feed *feed, struct journal *journal)
 static void locate(struct feed *feed)
 {
     leave_sweep(feed);
+    if (feed->point.cluster_time > feed->skip_before) {
+        /* It may lie ahead of the journal, behind a loss: what the journal still reads of earlier times is past here. */
+        feed->skip_before = feed->point.cluster_time;
+    }
     if (find_place(feed, feed->source->journal)) {
         feed->state = FEED_PULLING;
         return;
@@ -61,12 +65,16 @@ void feed_offer_sweep(struct feed *feed, struct sweep *sweep)
     if (feed->state != FEED_QUEUED) {
         return; /* an answer to a request that was overtaken */
     }
-    struct journal_state journal;
+    struct journal_state journal, before, after;
     journal_state(feed->source->journal, &journal);
+    journal_state(sweep_window(sweep), &before);
     if (feed->point.cluster_time >= journal.floor || !find_place(feed, sweep_window(sweep))) {
         locate(feed);
         return;
     }
+    journal_state(sweep_window(sweep), &after);
+    feed->looked = before.next;
+    feed->missed = after.floor > feed->point.cluster_time;
     feed->state = FEED_SWEEPING;
     feed->sweep = sweep_ref(sweep);
     feed->member = sweep_join(sweep, feed->box, feed->number);
@@ -85,6 +93,37 @@ static bool seek(struct feed *feed, struct journal *journal)
     return !feed->seeking;
 }
 
+/* A look at a window which had entries up to `next` before: has it dropped any that were never looked at? */
+static void note_look(struct feed *feed, uint64_t next)
+{
+    struct journal_state window;
+    journal_state(sweep_window(feed->sweep), &window);
+    feed->missed = feed->missed || window.first > feed->looked;
+    feed->looked = next;
+}
+
+/* The same in a window, which may be smaller than the point's cluster time. */
+static bool seek_window(struct feed *feed, uint64_t next)
+{
+    if (!feed->seeking) {
+        return true;
+    }
+    bool found = find_place(feed, sweep_window(feed->sweep));
+    note_look(feed, next);
+    if (!found) {
+        if (!feed->missed) {
+            feed->point = event_id_position(feed->point.cluster_time); /* all was looked at: there is no such event */
+            feed->overlap = true;
+        }
+        locate(feed);
+        return false;
+    }
+    if (feed->seeking) {
+        sweep_progress(feed->sweep, feed->member, next); /* it wants none of these: the sweep must not wait for it */
+    }
+    return !feed->seeking;
+}
+
 static void advance_to(struct feed *feed, uint64_t complete)
 {
     struct event_id end = event_id_position(complete + 1);
@@ -99,7 +138,7 @@ static int read_window(struct feed *feed, struct frame **out, int max)
     bool over = sweep_is_over(feed->sweep); /* before reading: what came before the end is not missed */
     struct journal_state end;
     journal_state(window, &end);
-    if (!seek(feed, window)) {
+    if (!seek_window(feed, end.next)) {
         if (over && feed->state == FEED_SWEEPING) {
             locate(feed);
         }
@@ -152,29 +191,31 @@ int feed_read(struct feed *feed, const struct feed_cursor *cursor, struct frame 
     return 0;
 }
 
+struct event_id feed_cursor_reached(const struct feed_cursor *cursor)
+{
+    struct event_id end = event_id_position(cursor->complete + 1);
+    return is_later(end, cursor->last) ? end : cursor->last;
+}
+
 void feed_fall_back(struct feed *feed, uint64_t number, struct event_id before)
 {
     feed->state = FEED_PULLING;
     feed->number = number;
-    feed->point = is_later(before, feed->last) ? before : feed->last;
+    struct event_id reached = is_later(before, feed->last) ? before : feed->last;
+    feed->point = is_later(feed->point, reached) ? feed->point : reached; /* a sweep may have been ahead of the loop */
 }
 
 struct event_id feed_mark(const struct feed *feed, const struct feed_cursor *cursor)
 {
-    struct event_id here = {0, 0};
-    switch (feed->state) {
-    case FEED_WAITING:
+    if (feed->state == FEED_WAITING) {
         return feed->last;
-    case FEED_LIVE:
-        here = event_id_position(cursor->complete + 1);
-        break;
-    case FEED_PULLING:
-    case FEED_QUEUED:
-    case FEED_SWEEPING:
-        /* Not the event that was passed: it may be somebody else's. */
-        here = event_id_position(feed->point.cluster_time);
-        break;
     }
+    /* Not the event that was passed: it may be somebody else's. */
+    uint64_t reached = feed->point.cluster_time;
+    if (feed->state == FEED_LIVE && cursor->complete >= reached) {
+        reached = cursor->complete + 1;
+    }
+    struct event_id here = event_id_position(reached);
     return is_later(here, feed->last) ? here : feed->last;
 }
 

@@ -33,6 +33,8 @@ struct feed {
     uint64_t skip_before;    /* frames of earlier cluster times are skipped: the start point lies ahead */
     bool seeking;            /* the point lies ahead of what is read: look for its place again */
     bool overlap;            /* the point's event was not found: all of its cluster time comes again */
+    uint64_t looked;         /* seeking in a window: its entries before this one were looked at */
+    bool missed;             /* and some of the point's cluster time were not */
     struct sweep *sweep;
     unsigned member;
     struct mailbox *box;     /* who is told by a sweep, and as what */
@@ -57,7 +59,11 @@ int feed_read(struct feed *feed, const struct feed_cursor *cursor, struct frame 
 /* This frame, the next of those read, was handled. */
 static inline void feed_passed(struct feed *feed, const struct frame *frame)
 {
-    feed->point = frame->id;
+    /* Never back: the point may lie ahead of what is read, and a position says less than an event of its cluster time. */
+    uint64_t time = frame->id.cluster_time;
+    if (time > feed->point.cluster_time || (time == feed->point.cluster_time && !event_id_is_position(frame->id))) {
+        feed->point = frame->id;
+    }
 }
 
 /* The last `count` of the frames read were not handled and will be wanted again. */
@@ -66,11 +72,17 @@ static inline void feed_unread(struct feed *feed, int count)
     feed->number -= (uint64_t)count;
 }
 
-/* Must this frame be left out because the start point lies ahead of it? */
+/* Must this frame be left out because the start point lies ahead of it? A loss is also left out when it ends at or before
+ * the point: nothing of it is missing here (the id of a told gap is such a point). */
 static inline bool feed_skips(const struct feed *feed, const struct frame *frame)
 {
-    return frame->id.cluster_time < feed->skip_before;
+    bool is_past = frame->kind == FRAME_LOSS && frame->id.cluster_time <= feed->point.cluster_time;
+    return is_past || frame->id.cluster_time < feed->skip_before;
 }
+
+/* Everything up to here was fanned out: `before` for feed_fall_back(). The last entry alone would be too little; between
+ * it and now may lie hours of silence. */
+struct event_id feed_cursor_reached(const struct feed_cursor *cursor);
 
 /* Fall back from LIVE to PULLING: this entry could not be pushed, everything up to `before` was. */
 void feed_fall_back(struct feed *feed, uint64_t number, struct event_id before);

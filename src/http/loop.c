@@ -29,13 +29,6 @@ enum {
     STOP_WAIT_US = 1000000,  /* for the last bytes of streams that were sent away */
 };
 
-static void count_topics(struct loop *loop)
-{
-    size_t now = topic_count(loop->topics);
-    atomic_fetch_add(&loop->context->counters.channels, (uint64_t)now - (uint64_t)loop->topics_counted);
-    loop->topics_counted = now;
-}
-
 /* After many streams have left, give what they used back to the system: the allocator would keep it. */
 static void give_memory_back(struct loop *loop)
 {
@@ -74,7 +67,6 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct loop *loop = arg;
-    count_topics(loop);
     give_memory_back(loop);
     for (unsigned i = 0; i < loop->context->source_count; i++) {
         check_source(loop, i);

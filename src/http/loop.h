@@ -34,7 +34,6 @@ struct loop {
     struct event *mailbox_event, *tick_event, *stop_event;
     int64_t stop_by_us;      /* a loop that ends waits until then for last bytes */
     unsigned streams_peak;   /* since memory was last given back */
-    size_t topics_counted;   /* what it added to counters.channels */
     int64_t now_us;          /* monotonic time of this turn, for bookkeeping that need not be exact */
     uint64_t deliveries;     /* events written, added to the counters once a turn */
     bool draining;

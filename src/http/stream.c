@@ -136,7 +136,7 @@ static void deliver(struct stream *s, unsigned source, struct frame *frame)
     } else if (frame->kind == FRAME_LOSS) {
         uint64_t start = feed->last.cluster_time;
         write_gap(s, source, frame, start > frame->gap_from ? start : frame->gap_from);
-    } else if (subscription_overlaps(s->subscription, frame_channel(frame))) {
+    } else if (subscription_may_get(s->subscription, frame_channel(frame), feed->source->catalog)) {
         write_gap(s, source, frame, 0);
     }
 }
@@ -432,7 +432,9 @@ static void stream_free(struct stream *s)
         feed_stop(&s->feeds[i]);
     }
     for (unsigned i = 0; i < s->subscription->count; i++) {
+        const struct subscription_channel *channel = &s->subscription->list[i];
         topic_remove(s->loop->topics, &s->entries[i]);
+        census_remove(s->loop->context->census, channel->text, channel->len);
     }
     event_del(&s->heartbeat);
     stream_table_set_pulling(s, false);
@@ -461,8 +463,10 @@ static void subscribe(struct stream *s)
 {
     s->entries = memory_zero(s->subscription->count, sizeof *s->entries);
     for (unsigned i = 0; i < s->subscription->count; i++) {
+        const struct subscription_channel *channel = &s->subscription->list[i];
         s->entries[i].subscriber = s;
-        topic_add(s->loop->topics, s->subscription->list[i].text, s->subscription->list[i].len, &s->entries[i]);
+        topic_add(s->loop->topics, channel->text, channel->len, &s->entries[i]);
+        census_add(s->loop->context->census, channel->text, channel->len);
     }
 }
 

@@ -301,10 +301,12 @@ bool subscription_wants(const struct subscription *s, struct slice channel)
     return false;
 }
 
-bool subscription_overlaps(const struct subscription *s, struct slice pattern)
+bool subscription_may_get(const struct subscription *s, struct slice pattern, struct catalog *catalog)
 {
     for (unsigned i = 0; i < s->count; i++) {
-        if (tailwater_pattern_overlap(s->list[i].text, s->list[i].len, pattern.data, pattern.len)) {
+        const struct subscription_channel *c = &s->list[i];
+        if (tailwater_pattern_overlap(c->text, c->len, pattern.data, pattern.len) &&
+            catalog_can_produce(catalog, c->text, c->len)) {
             return true;
         }
     }

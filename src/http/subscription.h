@@ -37,7 +37,7 @@ void subscription_free(struct subscription *subscription);
 /* Is this channel wanted? */
 bool subscription_wants(const struct subscription *subscription, struct slice channel);
 
-/* Could any channel of this pattern be wanted? */
-bool subscription_overlaps(const struct subscription *subscription, struct slice pattern);
+/* Is any channel wanted that is of this pattern and that this source can produce? */
+bool subscription_may_get(const struct subscription *subscription, struct slice pattern, struct catalog *catalog);
 
 #endif

@@ -7,7 +7,6 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 struct job_pool {
     struct job_pool_options options;
@@ -61,17 +60,11 @@ struct job_pool *job_pool_start(const struct job_pool_options *options)
     return pool;
 }
 
-int job_pool_join(struct job_pool *pool, int wait_ms)
+void job_pool_join(struct job_pool *pool)
 {
-    struct timespec deadline;
-    clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += wait_ms / 1000 + 1;
     for (unsigned i = 0; i < pool->options.threads; i++) {
-        if (pthread_timedjoin_np(pool->threads[i], NULL, &deadline) != 0) {
-            return -1;
-        }
+        pthread_join(pool->threads[i], NULL);
     }
     free(pool->threads);
     free(pool);
-    return 0;
 }

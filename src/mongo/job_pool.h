@@ -27,7 +27,7 @@ struct job_pool_options {
 
 struct job_pool *job_pool_start(const struct job_pool_options *options);
 
-/* The queue must have been stopped. Waits at most wait_ms; -1 when a thread still runs. */
-int job_pool_join(struct job_pool *pool, int wait_ms);
+/* The queue must have been stopped. Waits for the threads' end and frees the pool. */
+void job_pool_join(struct job_pool *pool);
 
 #endif

@@ -58,7 +58,8 @@ static uint64_t place_after_loss(struct run *run)
         }
         database_push(run->pool->options.database, DATABASE_SCAN, client);
     }
-    uint64_t start = first + ((uint64_t)(1 + run->lost_attempts) << 32);
+    /* Its oldest entries may go while we open there: a second later at each attempt. */
+    uint64_t start = first + ((uint64_t)run->lost_attempts << 32);
     bool known = first && run->lost_attempts < 4 && start < journal.floor && start > run->lost_from;
     return known ? start : journal.floor;
 }
@@ -193,17 +194,11 @@ void sweep_threads_stop(struct sweep_threads *pool)
     catchup_stop(pool->options.source->catchup);
 }
 
-int sweep_threads_join(struct sweep_threads *pool, int wait_ms)
+void sweep_threads_join(struct sweep_threads *pool)
 {
-    struct timespec deadline;
-    clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += wait_ms / 1000 + 1;
     for (unsigned i = 0; i < pool->count; i++) {
-        if (pthread_timedjoin_np(pool->threads[i], NULL, &deadline) != 0) {
-            return -1;
-        }
+        pthread_join(pool->threads[i], NULL);
     }
     free(pool->threads);
     free(pool);
-    return 0;
 }

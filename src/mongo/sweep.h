@@ -18,7 +18,7 @@ struct sweep_threads *sweep_threads_start(const struct reader_options *options, 
 /* Ask them to stop; returns at once. */
 void sweep_threads_stop(struct sweep_threads *threads);
 
-/* Wait at most wait_ms for their end and free them; -1 when one still runs. */
-int sweep_threads_join(struct sweep_threads *threads, int wait_ms);
+/* Wait for their end and free them. A server that does not answer can make this take minutes. */
+void sweep_threads_join(struct sweep_threads *threads);
 
 #endif

@@ -18,7 +18,6 @@ enum {
     BACKOFF_MAX_MS = 5000,
     SCAN_AFTER_S = 30,      /* a start further back than this is read with the long patience first */
     FACTS_EVERY_US = 30000000,
-    LOST_MARGIN_S = 1,      /* the oplog's oldest entries may go while we open there */
 };
 
 struct watcher {
@@ -123,7 +122,8 @@ static int place_after_loss(struct watcher *w, struct error *err)
     if (client) {
         database_push(w->options.reader.database, DATABASE_TAIL, client);
     }
-    uint64_t margin = (uint64_t)(LOST_MARGIN_S * (1 + w->lost_attempts)) << 32;
+    /* Its oldest entries may go while we open there: a second later at each attempt. */
+    uint64_t margin = (uint64_t)w->lost_attempts << 32;
     bool known = first && w->lost_attempts < 4 && first + margin < now;
     uint64_t start = known ? first + margin : now + 1;
     reader_seek(w->reader, start > w->lost_from ? start : w->lost_from + 1);
@@ -333,17 +333,11 @@ void watcher_stop(struct watcher *w)
     pthread_mutex_unlock(&w->lock);
 }
 
-int watcher_join(struct watcher *w, int wait_ms)
+void watcher_join(struct watcher *w)
 {
-    struct timespec deadline;
-    clock_gettime(CLOCK_REALTIME, &deadline);
-    deadline.tv_sec += wait_ms / 1000 + 1;
-    if (pthread_timedjoin_np(w->thread, NULL, &deadline) != 0) {
-        return -1;
-    }
+    pthread_join(w->thread, NULL);
     reader_free(w->reader);
     pthread_cond_destroy(&w->wake);
     pthread_mutex_destroy(&w->lock);
     free(w);
-    return 0;
 }

@@ -23,8 +23,7 @@ struct watcher *watcher_start(const struct watcher_options *options);
 /* Ask it to stop; returns at once. */
 void watcher_stop(struct watcher *watcher);
 
-/* Wait at most wait_ms for its end and free it. Returns 0, or -1 when it still runs (a server that does not answer):
- * then nothing may be freed that it uses. */
-int watcher_join(struct watcher *watcher, int wait_ms);
+/* Wait for its end and free it. A server that does not answer can make this take seconds. */
+void watcher_join(struct watcher *watcher);
 
 #endif

@@ -5,16 +5,15 @@ from __future__ import annotations
 import datetime
 import json
 import random
-import re
 import uuid
-from urllib.parse import quote, urlencode
+from urllib.parse import urlencode
 
 import bson
 import pytest
 from bson import Binary, Code, DBRef, Decimal128, Int64, MaxKey, MinKey, ObjectId, Regex, Timestamp
 
 from conftest import ETL
-from oracle import Rule, plain_json, random_document, raw_document
+from oracle import plain_json, random_document, raw_document
 from stream import parse_with_httpx_sse
 
 KEYS = {"workspace_id": "w1", "workflow_id": "f1"}
@@ -32,10 +31,35 @@ def send(stream, collection, document) -> dict:
 
 
 @pytest.fixture
-def stream(etl, hub):
+def etl(shared):
+    """One server for all tests of this file that need no configuration of their own."""
+    return shared
+
+
+@pytest.fixture
+def db(shared, hub):
+    """Its database, empty, and everything that the test before wrote already behind the watcher."""
+    shared.db.etl_logs.delete_many({})
+    barrier = hub.open(shared.port, {"channels": "logs:etl:barrier:passed"})
+    barrier.wait_ready()
+    shared.db.etl_logs.insert_one({"workspace_id": "barrier", "workflow_id": "passed"})
+    barrier.wait_events(1)
+    barrier.abort()
+    return shared.db
+
+
+@pytest.fixture
+def own_db(mongo, dbname):
+    """The database of a server that serve() starts."""
+    return mongo.client[dbname]
+
+
+@pytest.fixture
+def stream(etl, db, hub):
     stream = hub.open(etl.port, {"channels": "logs:*"}, keep_body=True)
     stream.wait_ready()
-    return stream
+    yield stream
+    stream.abort()
 
 
 VALUES = [
@@ -84,7 +108,7 @@ def test_deprecated_types(stream, db):
     assert set(data) == {"_id", "workspace_id", "workflow_id", "u", "s", "end"} and data["end"] == 1
 
 
-def test_relaxed_json(serve, db, hub):
+def test_relaxed_json(serve, own_db, hub):
     """json: relaxed gives MongoDB Extended JSON, which bson.json_util reads back to the same document."""
     from bson import json_util
 
@@ -93,7 +117,7 @@ def test_relaxed_json(serve, db, hub):
     stream.wait_ready()
     document = KEYS | {"_id": ObjectId(), "t": datetime.datetime(2026, 1, 1), "i": Int64(2**60), "d": Decimal128("1.5"), "b": b"x",
                        "r": Regex("a", "i"), "ts": Timestamp(1, 2), "n": [1, 2.5, None, True, {"x": MinKey()}]}
-    db.etl_logs.insert_one(document)
+    own_db.etl_logs.insert_one(document)
     (frame,) = stream.wait_events(1)
     text = json.dumps(frame.json["log_data"])
     assert json_util.loads(text, json_options=json_util.RELAXED_JSON_OPTIONS) == document
@@ -224,49 +248,42 @@ def test_event_by_ids_of_other_types(etl, stream, db, key):
     assert answer.status == 200 and answer.json["log_data"] == data["log_data"]
 
 
-def test_event_respects_omit(serve, db):
+def test_event_respects_omit(serve, own_db):
     """What omit hides on the stream, it hides here."""
     server = serve(mappings=[ETL.config | {"omit": ["secret"]}])
-    key = db.etl_logs.insert_one(KEYS | {"secret": "s", "open": "o"}).inserted_id
+    key = own_db.etl_logs.insert_one(KEYS | {"secret": "s", "open": "o"}).inserted_id
     assert set(event_of(server, CHANNEL, str(key)).json["log_data"]) == {"_id", "workspace_id", "workflow_id", "open"}
 
 
-@pytest.mark.parametrize("key_mib, body_mib", [(1, 0), (3, 9)])
-def test_giant_id_is_a_gap_and_nothing_more(etl, stream, db, hub, key_mib, body_mib):
-    """An _id of megabytes, which no change stream can deliver whole: gap oversize in its place, for those whom it may
-    concern; the event before and the event behind it arrive, also on resume."""
-    other = hub.open(etl.port, {"channels": "metrics:w1"})
+@pytest.mark.parametrize("key_mib, body_mib", [(1, 0), (3, 9), (6, 0)])
+def test_giant_id_is_a_gap_and_nothing_more(more_mongod, launch, hub, key_mib, body_mib):
+    """
+    An _id of megabytes: gap oversize in its place, for those whom it may concern; the events before and behind it arrive.
+    3 + 9 MB make an event over MongoDB's limit unless the pipeline strips it; with 6 MB the resume token alone is over it
+    (10334 on every resume) and the watcher has to step over.
+    """
+    node = more_mongod(cache_gb=1)  # with less, mongod refuses such documents
+    server = launch({"mongodb": {"uri": node.uri},
+                     "sources": [{"name": "logs", "tag": "a", "database": "d", "mappings": [ETL.config]}]})
+    stream, other = (hub.open(server.port, {"channels": c}) for c in ("logs:*", "metrics:w1"))
+    stream.wait_ready()
     other.wait_ready()
-    db.etl_logs.insert_one(KEYS | {"_id": 1})
-    db.etl_logs.insert_one(KEYS | {"_id": "k" * (key_mib * MIB), "body": "b" * (body_mib * MIB)})
-    db.etl_logs.insert_one(KEYS | {"_id": 2})
-    before, behind = stream.wait_events(2)
-    assert [before.json["log_data"]["_id"], behind.json["log_data"]["_id"]] == [1, 2]
+    target = node.client["d"].etl_logs
+    target.insert_one(KEYS | {"_id": 1})
+    target.insert_one(KEYS | {"_id": "k" * (key_mib * MIB), "body": "b" * (body_mib * MIB)})
+    target.insert_one(KEYS | {"_id": 2})
+    events = stream.wait_events(2)
+    assert [f.json["log_data"]["_id"] for f in events] == [1, 2]
     kinds = [f.event for f in stream.frames if f.data is not None and f.event not in ("ready", "heartbeat")]
     assert kinds == ["logs", "gap", "logs"]
     gap = stream.wait_control("gap")
     assert gap.json["reason"] == "oversize"
     assert "kkkk" not in gap.data and str(key_mib * MIB) not in gap.data
-    again = hub.open(etl.port, {"channels": "logs:etl:w9:f9", "last_event_id": before.id})
+    again = hub.open(server.port, {"channels": "logs:etl:w9:f9", "last_event_id": events[0].id})
     assert again.wait_control("gap").json["reason"] == "oversize"
+    target.insert_one(KEYS | {"_id": 3})
+    assert stream.wait_events(3)[2].json["log_data"]["_id"] == 3
     assert not other.control("gap")
-
-
-def test_id_that_no_pipeline_gets_through(more_mongod, launch, hub):
-    """An _id of 6 MB: its resume token alone is over MongoDB's limit (10334, again on every resume). It is stepped over,
-    told as a gap, and what comes behind it arrives."""
-    node = more_mongod(cache_gb=1)
-    server = launch({"mongodb": {"uri": node.uri}, "sources": [{"name": "logs", "tag": "a", "database": "d", "mappings": [ETL.config]}]})
-    stream = hub.open(server.port, {"channels": "logs:*"})
-    stream.wait_ready()
-    target = node.client["d"].etl_logs
-    target.insert_one(KEYS | {"_id": 1})
-    target.insert_one(KEYS | {"_id": "k" * (6 * MIB)})
-    target.insert_many([KEYS | {"_id": n} for n in (2, 3)])
-    assert [f.json["log_data"]["_id"] for f in stream.wait_events(3)] == [1, 2, 3]
-    assert stream.wait_control("gap").json["reason"] in ("oversize", "history_lost")
-    target.insert_one(KEYS | {"_id": 4})
-    assert stream.wait_events(4)[3].json["log_data"]["_id"] == 4
 
 
 # --- channels of documents -----------------------------------------------------------------------------------
@@ -307,25 +324,30 @@ BAD = [{}, {"workflow_id": "f"}, {"workspace_id": {"a": 1}, "workflow_id": "f"},
 
 def test_unroutable_events_are_counted_and_nothing_more(etl, stream, db):
     """Missing inner or ill-typed fields: no event, counted in /health, logged, and the stream lives on."""
+    def counted() -> int:
+        return sum(source["unroutable"] for source in etl.health()["sources"])
+
+    before = counted()
     db.etl_logs.insert_many([dict(d, _id=f"bad-{i}") for i, d in enumerate(BAD)])
     assert send(stream, db.etl_logs, KEYS | {"_id": "good"})["log_data"]["_id"] == "good"
     assert len(stream.events) == 1
-    counted = [int(n) for n in re.findall(r'"unroutable"\s*:\s*(\d+)', json.dumps(etl.health()))]
-    assert len(BAD) in counted or any("bad-0" in line for line in etl.lines), etl.log_tail()
+    assert counted() - before == len(BAD)
+    assert any("bad-" in line for line in etl.lines), etl.log_tail()
 
 
 def test_a_flood_of_unroutable_events_is_logged_at_a_limited_rate(etl, stream, db):
     """10,000 of them do not give 10,000 lines."""
+    before = len(etl.lines)
     db.etl_logs.insert_many([{"x": i} for i in range(10_000)])
     send(stream, db.etl_logs, KEYS | {"_id": "good"})
-    assert len(etl.lines) < 500
+    assert len(etl.lines) - before < 500
 
 
-def test_dotted_fields_alternatives_and_placeholders(serve, db, hub):
+def test_dotted_fields_alternatives_and_placeholders(serve, own_db, hub):
     """{a.b}, {a|b}, {$collection} and {$database}."""
     server = serve(mappings=[{"collections": ["c1"], "channel": "x:{$database}:{$collection}:{user.name}:{p|q.r}"}])
     stream = hub.open(server.port, {"channels": "x:*"})
     stream.wait_ready()
-    db.c1.insert_many([{"user": {"name": "ann"}, "p": 1}, {"user": {"name": "bob"}, "q": {"r": 2}}, {"user": {"name": "cy"}}])
-    assert [f.json["channel"] for f in stream.wait_events(3)] == [f"x:{db.name}:c1:{t}" for t in ("ann:1", "bob:2", "cy")]
+    own_db.c1.insert_many([{"user": {"name": "ann"}, "p": 1}, {"user": {"name": "bob"}, "q": {"r": 2}}, {"user": {"name": "cy"}}])
+    assert [f.json["channel"] for f in stream.wait_events(3)] == [f"x:{own_db.name}:c1:{t}" for t in ("ann:1", "bob:2", "cy")]
     assert stream.events[0].event == "x"

@@ -188,9 +188,9 @@ def test_header_and_url_sizes_are_bounded(shared):
 def test_garbage_requests_do_no_harm(shared, data):
     """What is no HTTP ends in an error or a cut."""
     with socket.create_connection(("127.0.0.1", shared.port), timeout=5) as s:
-        s.sendall(data)
-        s.shutdown(socket.SHUT_WR)
         try:
+            s.sendall(data)
+            s.shutdown(socket.SHUT_WR)
             answer = s.recv(1000)
         except OSError:
             answer = b""
@@ -214,8 +214,18 @@ def test_keep_alive_and_pipelining_behind_a_plain_request(shared):
 # --- health and the end -----------------------------------------------------------------------------------
 
 
-def test_health_shape(etl, db, hub):
+def test_channels_are_counted_once_over_all_loops(serve, hub):
+    """40 connections on 2 channels over 4 event loops: /health says 2 channels."""
+    server = serve(ETL, loops=4)
+    for stream in hub.open_many(server.port, [STREAM, "/api/logs/stream?channels=logs:etl:w2:f2"] * 20):
+        stream.wait_ready()
+    until(lambda: server.health()["channels"] > 0, "channels counted")
+    until(lambda: server.health()["channels"] == 2, "2 channels", 5)
+
+
+def test_health_shape(serve, db, hub):
     """/health in the contract's shape, with counts that move."""
+    etl = serve(ETL, loops=1)
     answer = etl.get("/health")
     assert answer.headers["content-type"].startswith("application/json")
     health = answer.json

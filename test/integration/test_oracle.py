@@ -133,10 +133,11 @@ def test_two_instances_agree(serve, mongo, db, hub, seed):
 def test_same_id_in_two_collections_and_replaced_in_one_transaction(serve, mongo, db, hub):
     """Equal _ids in two collections, and several replacements of one document in one transaction, have ids of their own."""
     server = serve(*RULES)
-    db.faas_logs.insert_one({"_id": 1, "workspace_id": "w", "function_id": "f", "n": 0})
     db.create_collection("etl_logs")
     stream = hub.open(server.port, {"channels": "logs:*"})
     stream.wait_ready()
+    db.faas_logs.insert_one({"_id": 1, "workspace_id": "w", "function_id": "f", "n": 0})
+    stream.wait_events(1)
 
     def work(session) -> None:
         db.etl_logs.insert_one({"_id": 1, "workspace_id": "w", "workflow_id": "f", "n": 1}, session=session)
@@ -145,7 +146,7 @@ def test_same_id_in_two_collections_and_replaced_in_one_transaction(serve, mongo
 
     with mongo.client.start_session() as session:
         session.with_transaction(work)
-    frames = stream.wait_events(4)
+    frames = stream.wait_events(5)[1:]
     assert [f.json["log_data"]["n"] for f in frames] == [1, 2, 3, 4]
     assert len({f.id[:16] for f in frames}) == 1 and len({f.id for f in frames}) == 4
     for cut in range(4):

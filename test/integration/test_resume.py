@@ -40,9 +40,18 @@ def end_marker(db):
     return db.etl_logs.insert_one({"workspace_id": "sentinel", "workflow_id": "end"}).inserted_id
 
 
-def push_out_of_journal(db) -> None:
-    """More bytes than a tiny journal holds."""
-    db.etl_logs.insert_many([dict(FILL) for _ in range(60)])
+def push_out_of_journal(db, server) -> None:
+    """
+    60 events, more bytes than a tiny journal holds. The last one goes alone, when the server has read the others: a
+    journal never drops the batch that it is given, whatever its size.
+    """
+    def read() -> int:
+        return server.health()["sources"][0]["events"]
+
+    before = read()
+    db.etl_logs.insert_many([dict(FILL) for _ in range(59)])
+    until(lambda: read() >= before + 59, "the server has read the filling")
+    db.etl_logs.insert_one(dict(FILL))
 
 
 def cut_after(count: int):
@@ -76,7 +85,7 @@ def run_cut_round(servers, mongo, db, hub, seed: int, miss: bool) -> None:
         last = streams[-1].last_id or last
         workload.run(workload.count + rnd.randint(0, 30))
         if miss:
-            push_out_of_journal(db)
+            push_out_of_journal(db, servers[0])
         form = rnd.choice(["Last-Event-ID", "last_event_id", "lastEventId"])
         query = target if form == "Last-Event-ID" else target | {form: last}
         more = {"headers": headers(last)} if form == "Last-Event-ID" else {}
@@ -127,7 +136,7 @@ def test_cut_at_each_frame_of_a_transaction(serve, mongo, db, hub, seed, miss):
     assert len({f.id[:16] for f in frames}) == 1
     count = 8
     if miss:
-        push_out_of_journal(db)
+        push_out_of_journal(db, server)
         count += 60
     frames = list(stream.wait_events(count))
     points = [begin] + [f.id for f in frames[:8]]
@@ -151,7 +160,7 @@ def test_cut_inside_a_transaction_that_is_cut_again(serve, mongo, db, hub, seed)
     last = stream.wait_ready().id
     workload.transaction(8)
     want = [f.raw for f in stream.wait_events(8)]
-    push_out_of_journal(db)
+    push_out_of_journal(db, server)
     got = []
     for _ in range(8):
         one = hub.open(server.port, {"channels": "logs:*"}, headers=headers(last), on_frame=cut_after(1))
@@ -167,7 +176,7 @@ def test_catch_up_tells_when_it_is_over(serve, mongo, db, hub):
     stream = hub.open(server.port, {"channels": "logs:*"})
     begin = stream.wait_ready().id
     db.etl_logs.insert_one({"workspace_id": "w", "workflow_id": "f", "n": 1})
-    push_out_of_journal(db)
+    push_out_of_journal(db, server)
     stream.wait_events(61)
     again = hub.open(server.port, {"channels": "logs:etl:w:*"}, headers=headers(begin))
     assert again.wait_ready().json["resumed"] == "pending"
@@ -246,6 +255,29 @@ def test_position_is_before_every_event_of_its_time(serve, mongo, db, hub, seed)
     assert [f.raw for f in again.wait_events(5)] == [f.raw for f in frames]
 
 
+def test_no_point_lies_behind_an_event_to_come(more_mongod, launch, hub):
+    """
+    On a deployment where nothing else is written, the points that an instance tells before it has read anything (ready,
+    heartbeats) lie at or before the next event: cut there and resumed, the event still comes.
+    """
+    node = more_mongod()
+    db = node.client["d"]
+    db.create_collection("etl_logs")
+    for n in range(3):
+        server = launch({"mongodb": {"uri": node.uri}, "heartbeat_s": 1,
+                         "sources": [{"name": "logs", "tag": "a", "database": "d", "mappings": [ETL.config]}]})
+        stream = hub.open(server.port, {"channels": "logs:*"})
+        stream.wait_control("heartbeat")
+        db.etl_logs.insert_one({"workspace_id": "w", "workflow_id": "f", "n": n})
+        (event,) = stream.wait_events(1)
+        points = [f.id for f in stream.frames[:stream.frames.index(event)] if f.id]
+        assert all(p[:16] <= event.id[:16] for p in points), (points, event)
+        for point in points:
+            again = hub.open(server.port, {"channels": "logs:*"}, headers=headers(point))
+            assert [f.raw for f in again.wait_events(1)] == [event.raw]
+        server.stop()
+
+
 @pytest.mark.parametrize("miss", [False, True], ids=["journal", "catch-up"])
 def test_unknown_hash_is_an_overlap(serve, mongo, db, hub, seed, miss):
     """An id whose event is not found: all of its cluster time is sent again rather than any lost, and it is said."""
@@ -255,7 +287,7 @@ def test_unknown_hash_is_an_overlap(serve, mongo, db, hub, seed, miss):
     Workload(mongo.client, db.name, RULES, seed).transaction(5)
     frames = stream.wait_events(5)
     if miss:
-        push_out_of_journal(db)
+        push_out_of_journal(db, server)
         frames = stream.wait_events(65)
     wrong = frames[2].id[:-12] + f"{int(frames[2].id[-12:], 16) ^ 0xFFF:012x}"
     again = hub.open(server.port, {"channels": "logs:*"}, headers=headers(wrong))
@@ -277,7 +309,7 @@ def test_raw_token_is_used_as_its_cluster_time(serve, mongo, db, hub, seed, miss
     assert len(truth) == 6 and truth[2].token.startswith("82")
     frames = stream.wait_events(6)
     if miss:
-        push_out_of_journal(db)
+        push_out_of_journal(db, server)
         frames = stream.wait_events(66)
     for token, want in [(truth[2].token, frames), (truth[5].token, frames[5:])]:
         again = hub.open(server.port, {"channels": "logs:*"}, headers=headers(token))
@@ -406,7 +438,7 @@ def test_oplog_rolls_over_a_frozen_watcher(more_mongod, launch, hub):
     while not seen(stream):
         db.etl_logs.insert_one({"workspace_id": "w", "workflow_id": "f", "n": number})
         number += 1
-        until(lambda: seen(stream), "live again", 2) if number > 30 else stream.wait(lambda s: True, "alive")
+        until(lambda: seen(stream), "live again") if number > 30 else stream.wait(lambda s: True, "alive")
     numbers = [f.json["log_data"]["n"] for f in stream.events]
     gaps = [f.json["reason"] for f in stream.control("gap")]
     assert gaps == ["history_lost"] or 2 in numbers
@@ -432,7 +464,7 @@ def test_resume_storm_shares_catch_ups(serve, mongo, db, hub):
     stream = hub.open(server.port, {"channels": "logs:*"})
     begin = stream.wait_ready().id
     db.etl_logs.insert_many([{"workspace_id": "w", "workflow_id": "f", "n": i} for i in range(300)])
-    push_out_of_journal(db)
+    push_out_of_journal(db, server)
     frames = stream.wait_events(360)
     points = [begin] + [f.id for f in frames]
     sampler = CursorSampler(mongo, db.name)
