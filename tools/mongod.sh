@@ -43,12 +43,12 @@ start_mongod() {
   local port reason
   find_mongod
   port=$("$PYTHON" tools/probe.py port "$MONGOD_FIRST_PORT" 200) || fail "No free port for mongod from $MONGOD_FIRST_PORT on."
-  mkdir -p "$RUN_DIR/db"
+  mkdir -p "$RUN_DIR/db" 2>/dev/null || fail "The folder $RUN_DIR/db for MongoDB's data cannot be made."
   rm -f "$RUN_DIR/mongod-server.log"
   launch mongod "$MONGOD" --dbpath "$RUN_DIR/db" --replSet tailwater --bind_ip 127.0.0.1 --port "$port" \
     --nounixsocket --wiredTigerCacheSizeGB 0.25 --oplogSize 256 --logpath "$RUN_DIR/mongod-server.log"
   if ! reason=$("$PYTHON" tools/replica_set.py "$port" "${STARTED_PIDS[-1]}" 2>&1); then
-    fail "MongoDB did not start: $reason $(mongod_reason) (log: $RUN_DIR/mongod-server.log)."
+    fail "MongoDB did not start: $reason. $(mongod_reason) Its logs: $RUN_DIR/mongod.log and $RUN_DIR/mongod-server.log."
   fi
   MONGODB_URI="mongodb://127.0.0.1:$port/?replicaSet=tailwater"
   say "MongoDB runs on 127.0.0.1:$port, data in $RUN_DIR/db ($MONGOD)."

@@ -39,7 +39,7 @@ has() { # PACKAGE PROBE
   case $2 in
     cmd:*) command -v "$arguments" >/dev/null ;;
     file:*) [ -e "$arguments" ] ;;
-    lib:*) /sbin/ldconfig -p | grep -qF "$arguments" ;;
+    lib:*) grep -qF "$arguments" <<<"$(/sbin/ldconfig -p)" ;;
     deb) dpkg-query -W -f '${Status}' "$1" 2>/dev/null | grep -q 'ok installed' ;;
     py:*) "$PYTHON" -c "import $arguments" 2>/dev/null ;;
     pc:*)

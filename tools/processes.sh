@@ -1,5 +1,6 @@
 # shellcheck shell=bash
 # The processes that ./run starts, and their end. Sourced by ./run.
+# shellcheck disable=SC2034 # ENDED is used in serve.sh
 
 STARTED_NAMES=()
 STARTED_PIDS=()

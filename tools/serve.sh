@@ -43,8 +43,8 @@ choose_port() {
 check_mongodb() {
   local answer
   if ! answer=$(PORT=$port "$BUILD_DIR/src/app/tailwater" check 2>&1); then
-    answer=$(tail -n 1 <<<"$answer" | sed -E 's/^(tailwater: |source [^ ]+ )//')
-    fail "MONGODB_URI cannot be used: $answer"
+    answer=$(tail -n 1 <<<"$answer" | sed -E 's/^(tailwater: (MONGODB_URI: )?(mongodb\.uri: )?|source [^ ]+ )//')
+    fail "MONGODB_URI cannot be used: ${answer%.}."
   fi
 }
 

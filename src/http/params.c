@@ -5,7 +5,6 @@
 
 #include <jansson.h>
 #include <stdbool.h>
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -60,23 +59,24 @@ static char *decode(const char *text, size_t len)
     return out;
 }
 
-static struct param *find(const struct params *p, const char *name)
+/* Index of the first parameter with this name, or -1. */
+static int find(const struct params *p, const char *name)
 {
     for (int i = 0; i < p->count; i++) {
         if (strcmp(p->list[i].name, name) == 0) {
-            return (struct param *)(uintptr_t)&p->list[i];
+            return i;
         }
     }
-    return NULL;
+    return -1;
 }
 
 /* Takes both strings. */
 static int add(struct params *p, char *name, char *value, bool replace, struct error *err)
 {
-    struct param *old = find(p, name);
-    if (old && replace) {
-        free(old->value);
-        old->value = value;
+    int old = find(p, name);
+    if (old >= 0 && replace) {
+        free(p->list[old].value);
+        p->list[old].value = value;
         free(name);
         return 0;
     }
@@ -198,8 +198,8 @@ void params_free(struct params *p)
 
 const char *params_get(const struct params *p, const char *name)
 {
-    const struct param *found = find(p, name);
-    return found && *found->value ? found->value : NULL;
+    int found = find(p, name);
+    return found >= 0 && p->list[found].value[0] ? p->list[found].value : NULL;
 }
 
 const char *params_get_any(const struct params *p, const char *const *names)

@@ -146,7 +146,23 @@ int change_stream_open(mongoc_client_t *client, const struct change_stream_optio
     return 0;
 }
 
-static uint64_t token_time(const bson_t *reply)
+/*
+ * Up to which cluster time a postBatchResumeToken vouches when nothing more came. A high-water mark of time T ("82", T,
+ * version "2B0x", type "29") does not exclude events at T itself: they were seen to come after it (MongoDB 6.0). The
+ * token of an event (type "2C…") does, for all events of its time have come with it.
+ */
+static uint64_t token_complete(const char *token, uint32_t len)
+{
+    enum { TYPE_AT = 22 };
+    struct event_id id;
+    if (event_id_parse(token, len, &id) != 0 || len < TYPE_AT + 2) {
+        return 0;
+    }
+    bool is_event = token[TYPE_AT] == '2' && (token[TYPE_AT + 1] == 'C' || token[TYPE_AT + 1] == 'c');
+    return is_event ? id.cluster_time : id.cluster_time - 1;
+}
+
+static uint64_t read_complete(const bson_t *reply)
 {
     bson_iter_t it, found;
     if (!bson_iter_init(&it, reply) || !bson_iter_find_descendant(&it, "cursor.postBatchResumeToken._data", &found) ||
@@ -155,8 +171,7 @@ static uint64_t token_time(const bson_t *reply)
     }
     uint32_t len;
     const char *token = bson_iter_utf8(&found, &len);
-    struct event_id id;
-    return event_id_parse(token, len, &id) == 0 ? id.cluster_time : 0;
+    return token_complete(token, len);
 }
 
 static int read_batch(struct change_stream *s, struct change_batch *batch, struct error *err)
@@ -168,7 +183,7 @@ static int read_batch(struct change_stream *s, struct change_batch *batch, struc
     }
     bson_iter_t probe = batch->documents;
     batch->empty = !bson_iter_next(&probe);
-    batch->position = token_time(&s->reply);
+    batch->complete = batch->empty ? read_complete(&s->reply) : 0;
     batch->cluster_time = database_cluster_time(&s->reply);
     return 0;
 }

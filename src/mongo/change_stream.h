@@ -27,7 +27,7 @@ struct change_stream_options {
 struct change_batch {
     bson_iter_t documents;  /* before the first change: bson_iter_next, then a document */
     bool empty;             /* nothing came: the tail is reached and everything was read */
-    uint64_t position;      /* cluster time of the postBatchResumeToken, 0 = none */
+    uint64_t complete;      /* of an empty batch: every event up to this cluster time was delivered; 0 = unknown */
     uint64_t cluster_time;  /* newest time the deployment told, 0 = none */
 };
 

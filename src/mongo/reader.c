@@ -33,7 +33,6 @@ struct reader {
     /* of the open stream */
     uint64_t skip;       /* events of open_time still to be skipped */
     bool shares_times;   /* server >= 8.0: any events may share a cluster time */
-    bool is_mongos;
     struct seen_collection *seen;
     struct log_limit unroutable_limit;
 };
@@ -101,7 +100,6 @@ static int learn_server(struct reader *r, struct error *err)
         return -1;
     }
     r->shares_times = hello.major >= 8;
-    r->is_mongos = hello.is_mongos;
     source_note_cluster_time(r->options.source, hello.cluster_time);
     return 0;
 }
@@ -265,16 +263,11 @@ static void take_change(struct reader *r, const bson_iter_t *at, struct reader_b
     }
 }
 
-/* What the postBatchResumeToken says: once nothing more came, everything up to it was read. A mongos may still hear of
- * that very cluster time from another shard. */
-static void note_position(struct reader *r, const struct change_batch *got)
+/* Nothing more came: everything up to what the server vouches for was read. */
+static void note_tail(struct reader *r, const struct change_batch *got)
 {
-    if (!got->empty || got->position == 0) {
-        return;
-    }
-    uint64_t reached = r->is_mongos ? got->position - 1 : got->position;
-    if (reached > r->complete) {
-        r->complete = reached;
+    if (got->complete > r->complete) {
+        r->complete = got->complete;
     }
     if (r->open_time && r->open_time <= r->complete) {
         r->open_time = r->open_count = 0;
@@ -313,7 +306,7 @@ int reader_next(struct reader *r, struct reader_batch *batch, struct error *err)
             take_change(r, &got.documents, batch, &wall_ms);
         }
     }
-    note_position(r, &got);
+    note_tail(r, &got);
     batch->complete = r->complete;
     source_note_cluster_time(r->options.source, got.cluster_time);
     if (wall_ms) {

@@ -81,7 +81,7 @@ static void judge_id(struct model_client *c, const struct model_item *item)
 static void allow_overlap(struct model_client *c, const struct model_item *item, size_t index)
 {
     bool is_repeated = index < c->at && item->overlap && item->id.cluster_time == c->id.cluster_time;
-    if (is_repeated && sorts_before(item->id, c->id)) {
+    if (is_repeated) {
         c->at = index;
         c->chain = c->chain < index ? c->chain : index;
         c->id = event_id_position(item->id.cluster_time);
@@ -89,10 +89,23 @@ static void allow_overlap(struct model_client *c, const struct model_item *item,
     }
 }
 
+/* It began live inside a cluster time that was half read: what came before it may come, as long as it has had nothing. */
+static void allow_earlier_part(struct model_client *c, const struct model_item *item, size_t index)
+{
+    bool is_of_start = index < c->chain && item->id.cluster_time >= c->least_time;
+    if (is_of_start && first_expected(c, c->chain, c->at) == c->at) {
+        c->chain = c->at = index;
+    }
+}
+
 static void judge_event(struct model_client *c, const struct model_item *item)
 {
     size_t index = (size_t)item->id.hash;
+    if (c->owes_gap && item->id.cluster_time != c->id.cluster_time) {
+        complain(c, item, c->at, "whether its last event was found, it was told wrongly");
+    }
     allow_overlap(c, item, index);
+    allow_earlier_part(c, item, index);
     if (!is_expected(c, index)) {
         complain(c, item, index, "it is not for this client");
     }
@@ -122,19 +135,14 @@ static void judge_gap(struct model_client *c, const struct model_item *item)
     }
     c->at = to > c->at ? to : c->at;
     c->gap_told = true;
-    c->owes_telling = false;
+    c->owes_telling = c->owes_gap = false;
     c->world->stats->gaps++;
 }
 
 static void judge_overlap(struct model_client *c, const struct model_item *item)
 {
-    bool allowed = c->must_overlap || c->gap_told;
-    if (item->overlap && !allowed) {
-        complain(c, item, c->at, "an overlap is told although its event exists");
-    }
-    if (item->kind == ITEM_CAUGHT_UP && c->must_overlap && !item->overlap && !c->gap_told) {
-        complain(c, item, c->at, "its event does not exist, but no overlap is told");
-    }
+    bool is_final = item->kind == ITEM_CAUGHT_UP;
+    c->owes_gap = !c->gap_told && (c->must_overlap ? is_final && !item->overlap : item->overlap);
     c->owes_telling = c->owes_telling && !item->overlap;
     c->world->stats->overlaps += item->overlap;
 }
@@ -173,8 +181,8 @@ unsigned model_client_receive(struct model_client *c, unsigned max)
 {
     struct model_item item;
     unsigned n = 0;
-    settle_start(c);
     while (n < max && c->stream.is_open && model_stream_receive(&c->stream, &item)) {
+        settle_start(c);
         judge(c, &item);
         n++;
     }
@@ -190,8 +198,8 @@ void model_client_judge_rest(struct model_client *c)
     if (c->stream.feed.state != FEED_LIVE) {
         complain(c, &nothing, c->at, "it never becomes live");
     }
-    if (c->owes_telling) {
-        complain(c, &nothing, c->at, "what came again was not told as overlap");
+    if (c->owes_telling || c->owes_gap) {
+        complain(c, &nothing, c->at, "an overlap was told wrongly, or not at all");
     }
     size_t missing = first_expected(c, c->at, c->world->count);
     if (missing < c->world->count) {
@@ -265,7 +273,7 @@ static void resume(struct model_client *c)
 static void start_live(struct model_client *c)
 {
     c->at = c->chain = c->world->watcher.next;
-    c->least_time = 0;
+    c->least_time = c->world->watcher.complete + 1;
     c->id = (struct event_id){0, 0};
     c->must_overlap = false;
     c->waits_for_floor = !c->world->opened;
@@ -274,7 +282,7 @@ static void start_live(struct model_client *c)
 void model_client_connect(struct model_client *c, struct model_loop *loop)
 {
     unsigned kind = (unsigned)model_between(c->world, 0, 99);
-    c->gap_told = c->waits_for_floor = c->owes_telling = false;
+    c->gap_told = c->waits_for_floor = c->owes_telling = c->owes_gap = false;
     if (c->id.cluster_time && kind < 75) {
         resume(c);
     } else if (kind < 90 && c->world->count) {

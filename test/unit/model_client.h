@@ -20,6 +20,7 @@ struct model_client {
     bool must_overlap;     /* its event does not exist: all of its cluster time comes, and that must be told */
     bool gap_told;         /* on this connection */
     bool owes_telling;     /* events came again: that must be told, as overlap or by a gap */
+    bool owes_gap;         /* what was told of its last event is right only if that was lost: a gap must follow */
     bool waits_for_floor;  /* connected before the source was open: starts where the journal begins */
 };
 

@@ -189,7 +189,7 @@ static void carry_loss(struct model_loop *loop, uint64_t next)
 {
     for (int i = 0; i < MODEL_CLIENTS_MAX; i++) {
         if (loop->streams[i]) {
-            fall_back(loop->streams[i], loop->cursor.number, loop->cursor.last);
+            fall_back(loop->streams[i], loop->cursor.number, feed_cursor_reached(&loop->cursor));
         }
     }
     loop->cursor.number = next;
@@ -200,7 +200,7 @@ static void carry_entry(struct model_loop *loop, struct frame *frame)
 {
     for (int i = 0; i < MODEL_CLIENTS_MAX; i++) {
         if (loop->streams[i]) {
-            push(loop->streams[i], frame, loop->cursor.number, loop->cursor.last);
+            push(loop->streams[i], frame, loop->cursor.number, feed_cursor_reached(&loop->cursor));
         }
     }
     loop->cursor.last = frame->id;

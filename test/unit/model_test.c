@@ -65,7 +65,7 @@ static void client_step(struct model *m)
         if (model_chance(w, 30)) {
             model_client_connect(c, &m->loops[model_between(w, 0, m->loop_count - 1)]);
         }
-    } else if (model_chance(w, 4)) {
+    } else if (model_chance(w, 6)) {
         model_client_cut(c);
     } else if (model_chance(w, 20)) {
         model_stream_heartbeat(&c->stream);

@@ -58,7 +58,7 @@ static void choose_rules(struct model_world *w)
         .max_sweeps = (unsigned)model_between(w, 1, MODEL_SWEEPS_MAX),
         .batch_max = (unsigned)model_between(w, 2, model_chance(w, 30) ? MODEL_BATCH_MAX : 10),
         .shares_times = model_chance(w, 40),
-        .forget_keep = (unsigned)model_between(w, 0, 150),
+        .forget_keep = (unsigned)model_between(w, 0, model_chance(w, 30) ? 150 : 2000),
     };
     w->rules.late_times = w->rules.shares_times && model_chance(w, 50);
 }
@@ -174,7 +174,7 @@ void model_forget(struct model_world *w)
 
 static void seek(struct model_world *w, struct model_place *p, uint64_t start)
 {
-    *p = (struct model_place){.complete = start - 1, .next = model_index_at(w, start)};
+    *p = (struct model_place){.start = start, .complete = start - 1, .next = model_index_at(w, start)};
 }
 
 static bool is_lost(const struct model_world *w, const struct model_place *p)
@@ -217,6 +217,9 @@ static size_t read_batch(struct model_world *w, struct model_place *p, struct fr
 {
     size_t n = 0, max = model_between(w, 1, w->rules.batch_max);
     p->reopening = false;
+    while (p->next < w->count && w->events[p->next].time < p->start) {
+        p->next++; /* they came late, from another shard */
+    }
     for (; n < max && p->next < w->count; n++, p->next++) {
         frames[n] = make_frame(w, p->next);
         pass(w, p, &w->events[p->next]);

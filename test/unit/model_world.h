@@ -26,6 +26,7 @@ struct model_event {
 
 /* The place of a change stream, kept as mongo/reader.c keeps it. */
 struct model_place {
+    uint64_t start; /* of the stream: earlier events are not in it */
     uint64_t complete, open_time;
     size_t next;    /* index of the event to be read next */
     bool reopening; /* the stream is closed: the oplog must still reach back to the place */
