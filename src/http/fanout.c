@@ -3,7 +3,7 @@
 
 #include "clock.h"
 #include "stream.h"
-#include "stream_table.h"
+#include "stream_inside.h"
 
 enum { BATCH = 256 };
 

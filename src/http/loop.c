@@ -10,7 +10,7 @@
 #include "random.h"
 #include "routes.h"
 #include "stream.h"
-#include "stream_table.h"
+#include "stream_inside.h"
 
 #include <event2/event.h>
 #include <event2/thread.h>

@@ -1,0 +1,127 @@
+/* stream_begin - the first words of a stream, and where each source starts (the inside of stream.h). */
+#include "stream_inside.h"
+
+#include <string.h>
+
+static void tell_gap_without_span(struct stream *s, const char *reason)
+{
+    struct buffer b = BUFFER_INIT;
+    stream_frame_gap(&b, s->ndjson, NULL, reason, 0, 0);
+    stream_write_buffer(s, &b);
+    atomic_fetch_add_explicit(&s->loop->context->counters.gaps, 1, memory_order_relaxed);
+}
+
+/* The source is open now: start where the client asked to, as far as that is plausible. */
+static void begin_feed(struct stream *s, unsigned source, struct event_id point)
+{
+    struct feed *feed = &s->feeds[source];
+    if (point.cluster_time) {
+        feed_start_at(feed, point);
+    } else {
+        feed_start_live(feed);
+    }
+}
+
+void stream_begin_waiting(struct stream *s, unsigned source)
+{
+    struct feed *feed = &s->feeds[source];
+    struct journal_state journal;
+    if (!atomic_load(&feed->source->status.opened)) {
+        return;
+    }
+    struct event_id point = feed->last;
+    feed->last = (struct event_id){0, 0};
+    if (point.cluster_time && !resume_id_is_plausible(point, feed->source)) {
+        s->resumed = RESUMED_GAP;
+        tell_gap_without_span(s, "invalid_id");
+        point.cluster_time = 0;
+    }
+    if (point.cluster_time == 0) {
+        /* It has waited since before the source was open: everything that the source has read is for it. */
+        journal_state(feed->source->journal, &journal);
+        point = event_id_position(journal.floor);
+    }
+    begin_feed(s, source, point);
+}
+
+static bool is_plausible(const struct stream *s, const struct resume_id *resume)
+{
+    for (unsigned i = 0; i < s->feed_count; i++) {
+        if (resume->points[i].cluster_time && !resume_id_is_plausible(resume->points[i], s->loop->context->sources[i])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void begin_feeds(struct stream *s, const struct resume_id *resume)
+{
+    for (unsigned i = 0; i < s->feed_count; i++) {
+        struct feed *feed = &s->feeds[i];
+        feed->source = s->loop->context->sources[i];
+        feed->box = s->loop->mailbox;
+        feed->connection = s->number;
+        if (atomic_load(&feed->source->status.opened)) {
+            begin_feed(s, i, resume->points[i]);
+        } else {
+            feed->state = FEED_WAITING;
+            feed->last = resume->points[i];
+        }
+    }
+}
+
+static enum resumed judge(const struct stream *s, bool accepted)
+{
+    for (unsigned i = 0; i < s->feed_count; i++) {
+        const struct feed *feed = &s->feeds[i];
+        if (feed->state == FEED_WAITING || feed->state == FEED_QUEUED || feed->seeking) {
+            return RESUMED_PENDING;
+        }
+    }
+    return !accepted ? RESUMED_NO : stream_has_overlap(s) ? RESUMED_OVERLAP : RESUMED_EXACT;
+}
+
+static void write_opening(struct stream *s)
+{
+    char id[STREAM_ID_MAX];
+    struct buffer b = BUFFER_INIT;
+    const struct http_settings *settings = &s->loop->context->settings;
+    struct ready_facts facts = {
+        .connection_id = s->connection_id,
+        .subscription = s->subscription,
+        .heartbeat_s = settings->heartbeat_ms / 1000,
+        .resumed = s->resumed,
+        .resume_window_s = source_oplog_window_s(s->feeds[0].source),
+    };
+    stream_frame_retry(&b, s->ndjson, settings->retry_ms);
+    stream_frame_ready(&b, s->ndjson, stream_current_id(s, id), &facts);
+    stream_write_buffer(s, &b);
+}
+
+void stream_begin(struct stream *s, struct stream_request *request)
+{
+    bool refused = request->has_resume && (!request->resume_is_valid || !is_plausible(s, &request->resume));
+    bool accepted = request->has_resume && !refused;
+    bool unknown = accepted && s->feed_count > 1 && request->resume.unknown;
+    if (!accepted) {
+        memset(&request->resume, 0, sizeof request->resume);
+    }
+    s->has_resume = accepted;
+    begin_feeds(s, &request->resume);
+    s->resumed = refused || unknown ? RESUMED_GAP : judge(s, accepted);
+    write_opening(s);
+    if (refused) {
+        tell_gap_without_span(s, "invalid_id");
+    }
+    if (unknown) {
+        tell_gap_without_span(s, "unknown_source");
+    }
+    for (unsigned i = 0; i < s->feed_count; i++) {
+        stream_pull_feed(s, i);
+    }
+    /* Live from the first moment: nothing to catch up with, nothing to tell. */
+    s->caught_up = stream_is_all_live(s) && s->events == 0;
+    if (!s->caught_up) {
+        stream_pull(s);
+    }
+}

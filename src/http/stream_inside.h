@@ -1,0 +1,108 @@
+/*
+ * stream_inside - the inside of a stream, and the table in which a loop finds its streams by number. For stream*.c, fanout.c
+ * and loop.c only; everybody else uses stream.h. Thread: the loop's.
+ */
+#ifndef TAILWATER_HTTP_STREAM_INSIDE_H
+#define TAILWATER_HTTP_STREAM_INSIDE_H
+
+#include "feed.h"
+#include "loop.h"
+#include "pipe.h"
+#include "stream.h"
+#include "stream_frames.h"
+#include "subscription.h"
+
+#include <event2/event_struct.h>
+#include <uthash.h>
+#include <utlist.h>
+
+/* Longest id of a connection: a vector of all sources, with its NUL. */
+enum { STREAM_ID_MAX = CONTEXT_SOURCES_MAX * (EVENT_ID_TEXT_LEN + 2) + 1 };
+
+struct stream {
+    uint64_t number;
+    struct loop *loop;
+    struct pipe *pipe;
+    struct subscription *subscription;
+    struct topic_entry *entries; /* one for each channel of the subscription */
+    uint64_t stamp;              /* of the last entry that fan-out offered */
+    int64_t sent_us;             /* monotonic time of the last frame */
+    uint64_t events;             /* sent so far */
+    enum resumed resumed;
+    bool ndjson;
+    bool has_resume;             /* a Last-Event-ID was accepted */
+    bool caught_up;              /* it was told so, or started live */
+    char connection_id[33];
+    unsigned feed_count;
+    struct feed feeds[CONTEXT_SOURCES_MAX];
+    struct event heartbeat;
+    bool in_pulling;              /* is in loop->pulling */
+    struct stream *prev, *next;   /* there */
+    UT_hash_handle hh;
+};
+
+static inline void stream_table_add(struct stream **table, struct stream *stream)
+{
+    HASH_ADD(hh, *table, number, sizeof stream->number, stream);
+}
+
+static inline void stream_table_remove(struct stream **table, struct stream *stream)
+{
+    HASH_DELETE(hh, *table, stream);
+}
+
+static inline struct stream *stream_table_find(struct stream *table, uint64_t number)
+{
+    struct stream *found;
+    HASH_FIND(hh, table, &number, sizeof number, found);
+    return found;
+}
+
+/* Keep the stream in its loop's list of pulling ones, or take it out. */
+static inline void stream_table_set_pulling(struct stream *stream, bool pulling)
+{
+    if (pulling == stream->in_pulling) {
+        return;
+    }
+    stream->in_pulling = pulling;
+    if (pulling) {
+        DL_APPEND(stream->loop->pulling, stream);
+    } else {
+        DL_DELETE(stream->loop->pulling, stream);
+    }
+}
+
+/* --- stream_write.c ------------------------------------------------------------------------------ */
+
+/* The id that stands for everything written so far; NULL when a source has none yet. */
+const char *stream_current_id(const struct stream *stream, char out[STREAM_ID_MAX]);
+
+/* Write and release a buffer of whole frames. */
+void stream_write_buffer(struct stream *stream, struct buffer *b);
+
+/* Write an event of a source with its id. */
+void stream_write_event(struct stream *stream, unsigned source, struct frame *frame);
+
+/* Write whatever this entry of a source's journal means to this stream: an event if it is wanted, a gap. */
+void stream_deliver(struct stream *stream, unsigned source, struct frame *frame);
+
+/* Does its reader not keep up? */
+bool stream_is_full(const struct stream *stream);
+
+/* --- stream.c ------------------------------------------------------------------------------------ */
+
+/* Read one source until there is nothing more or enough is unsent. */
+void stream_pull_feed(struct stream *stream, unsigned source);
+
+bool stream_is_all_live(const struct stream *stream);
+bool stream_has_overlap(const struct stream *stream);
+
+/* --- stream_begin.c ------------------------------------------------------------------------------ */
+
+/* Start every source and say so: retry, ready, gaps; then what can be read at once. */
+void stream_begin(struct stream *stream, struct stream_request *request);
+
+/* Start a source that was not open before, if it is now. */
+void stream_begin_waiting(struct stream *stream, unsigned source);
+
+#endif
