@@ -101,8 +101,8 @@ static void evict_oldest(struct journal *j)
     frame_unref(f);
 }
 
-/* Drop what is too much or too old, but not what came just now, from entry `fresh` on: nobody could have read it yet, and
- * a batch above the limit would never reach anyone. */
+/* Drop what is too much or too old, but not what came just now, from entry `fresh` on: nobody could have read it yet,
+ * and a batch above the limit would never reach anyone. */
 static void evict(struct journal *j, uint64_t fresh, int64_t now_us)
 {
     while (j->first < fresh && j->bytes > j->limits.max_bytes) {
@@ -168,7 +168,7 @@ static enum journal_place find_locked(const struct journal *j, struct event_id p
     uint64_t n = lower_bound(j, point.cluster_time);
     *number = n;
     if (event_id_is_position(point)) {
-        return is_behind ? JOURNAL_BEHIND : JOURNAL_FOUND; /* also when it lies ahead: the reader skips what is before */
+        return is_behind ? JOURNAL_BEHIND : JOURNAL_FOUND; /* also when it lies ahead: the reader skips */
     }
     /* The event itself is enough, even where the beginning of its cluster time was evicted: what follows it is held. */
     bool has_events = false;

@@ -9,10 +9,11 @@
 #include "stream_frames.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
-enum { REFUSED_LINGER_S = 5 };
+enum { MAX_RATE_MAX = 1000000 };
 
 static bool accepts(const struct exchange *x, const char *type)
 {
@@ -63,7 +64,7 @@ static void read_resume(const struct loop *loop, const struct exchange *x, const
 /* Features of the contract that this version does not have must not be ignored in silence. */
 static const char *unsupported_param(const struct params *params)
 {
-    static const char *const names[] = {"tail", "since", "min_level", "level", "q", "max_rate", "ticket", NULL};
+    static const char *const names[] = {"tail", "since", "ticket", NULL};
     for (const char *const *n = names; *n; n++) {
         if (params_get(params, *n)) {
             return *n;
@@ -103,6 +104,23 @@ static void answer_head(struct exchange *x, const struct http_settings *settings
     exchange_reply(x, 200, ndjson ? "application/x-ndjson" : "text/event-stream; charset=utf-8", NULL, 0);
 }
 
+static int read_filter(const struct params *params, struct stream_request *request, struct error *err)
+{
+    struct filter_request filter = {
+        .min_level = params_get(params, "min_level"),
+        .level = params_get(params, "level"),
+        .q = params_get(params, "q"),
+    };
+    const char *rate = params_get(params, "max_rate");
+    char *end = NULL;
+    long events = rate ? strtol(rate, &end, 10) : 0;
+    if (rate && (*end || events < 1 || events > MAX_RATE_MAX)) {
+        return error_set(err, "max_rate: must be a number from 1 to %d", MAX_RATE_MAX);
+    }
+    request->max_rate = (uint32_t)events;
+    return filter_new(&filter, &request->filter, err);
+}
+
 static bool is_full(const struct loop *loop)
 {
     const struct http_context *context = loop->context;
@@ -126,6 +144,11 @@ static void open_stream(struct loop *loop, struct exchange *x, const struct para
         reply_problem(x, settings, 400, code, err.text);
         return;
     }
+    if (read_filter(params, &request, &err) != 0) {
+        subscription_free(request.subscription);
+        reply_problem(x, settings, 400, "invalid_filter", err.text);
+        return;
+    }
     if (exchange_method(x) == METHOD_HEAD) {
         answer_head(x, settings, request.ndjson);
     } else if (loop->draining || atomic_load(&loop->context->draining)) {
@@ -138,6 +161,7 @@ static void open_stream(struct loop *loop, struct exchange *x, const struct para
         return;
     }
     subscription_free(request.subscription);
+    filter_free(request.filter);
 }
 
 void endpoint_stream(struct loop *loop, struct exchange *x, const struct http_alias *alias)

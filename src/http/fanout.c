@@ -43,7 +43,7 @@ static void fall_back(struct loop *loop, unsigned source, uint64_t number)
     struct stream *s, *next;
     HASH_ITER(hh, loop->streams, s, next)
     {
-        stream_fall_back(s, source, cursor->number, cursor->last);
+        stream_fall_back(s, source, cursor->number, feed_cursor_reached(cursor));
     }
     cursor->number = number;
 }
@@ -65,7 +65,7 @@ static void carry_source(struct loop *loop, unsigned source)
             break;
         }
         for (int i = 0; i < n; i++) {
-            struct carry c = {source, frames[i], cursor->number, cursor->last};
+            struct carry c = {source, frames[i], cursor->number, feed_cursor_reached(cursor)};
             carry_entry(loop, &c);
             cursor->last = frames[i]->id;
             cursor->number++;

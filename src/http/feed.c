@@ -32,7 +32,7 @@ static void locate(struct feed *feed)
 {
     leave_sweep(feed);
     if (feed->point.cluster_time > feed->skip_before) {
-        /* It may lie ahead of the journal, behind a loss: what the journal still reads of earlier times is past here. */
+        /* It may lie ahead of the journal, behind a loss: what the journal still reads of earlier times is past. */
         feed->skip_before = feed->point.cluster_time;
     }
     if (find_place(feed, feed->source->journal)) {

@@ -59,7 +59,7 @@ int feed_read(struct feed *feed, const struct feed_cursor *cursor, struct frame 
 /* This frame, the next of those read, was handled. */
 static inline void feed_passed(struct feed *feed, const struct frame *frame)
 {
-    /* Never back: the point may lie ahead of what is read, and a position says less than an event of its cluster time. */
+    /* Never back: the point may lie ahead of what is read, and a position says less than an event of its time. */
     uint64_t time = frame->id.cluster_time;
     if (time > feed->point.cluster_time || (time == feed->point.cluster_time && !event_id_is_position(frame->id))) {
         feed->point = frame->id;
@@ -72,16 +72,16 @@ static inline void feed_unread(struct feed *feed, int count)
     feed->number -= (uint64_t)count;
 }
 
-/* Must this frame be left out because the start point lies ahead of it? A loss is also left out when it ends at or before
- * the point: nothing of it is missing here (the id of a told gap is such a point). */
+/* Must this frame be left out because the start point lies ahead of it? A loss is also left out when it ends at or
+ * before the point: nothing of it is missing here (the id of a told gap is such a point). */
 static inline bool feed_skips(const struct feed *feed, const struct frame *frame)
 {
     bool is_past = frame->kind == FRAME_LOSS && frame->id.cluster_time <= feed->point.cluster_time;
     return is_past || frame->id.cluster_time < feed->skip_before;
 }
 
-/* Everything up to here was fanned out: `before` for feed_fall_back(). The last entry alone would be too little; between
- * it and now may lie hours of silence. */
+/* Everything up to here was fanned out: `before` for feed_fall_back(). The last entry alone would be too little: hours
+ * of silence may lie between it and now. */
 struct event_id feed_cursor_reached(const struct feed_cursor *cursor);
 
 /* Fall back from LIVE to PULLING: this entry could not be pushed, everything up to `before` was. */

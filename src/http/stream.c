@@ -104,6 +104,7 @@ static void tell_caught_up(struct stream *s)
     if (s->resumed == RESUMED_PENDING) {
         s->resumed = stream_has_overlap(s) ? RESUMED_OVERLAP : s->has_resume ? RESUMED_EXACT : RESUMED_NO;
     }
+    stream_tell_skipped(s);
     stream_frame_caught_up(&b, s->ndjson, stream_current_id(s, id), s->events, s->resumed);
     stream_write_buffer(s, &b);
     s->caught_up = true;
@@ -157,6 +158,7 @@ static void on_heartbeat(evutil_socket_t fd, short what, void *arg)
         return;
     }
     if (!stream_is_full(s)) {
+        stream_tell_skipped(s);
         char id[STREAM_ID_MAX];
         struct buffer b = BUFFER_INIT;
         struct http_context *context = s->loop->context;
@@ -182,6 +184,7 @@ static void stream_free(struct stream *s)
     stream_table_remove(&s->loop->streams, s);
     atomic_fetch_sub(&counters->connections, 1);
     subscription_free(s->subscription);
+    filter_free(s->filter);
     free(s->entries);
     free(s);
 }
@@ -235,6 +238,8 @@ void stream_open(struct loop *loop, struct exchange *x, struct stream_request *r
     s->loop = loop;
     s->number = ++loop->next_number;
     s->subscription = request->subscription;
+    s->filter = request->filter;
+    s->throttle.max_rate = request->max_rate;
     s->ndjson = request->ndjson;
     s->feed_count = loop->context->source_count;
     loop->now_us = clock_mono_us();

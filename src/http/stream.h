@@ -9,6 +9,7 @@
 #define TAILWATER_HTTP_STREAM_H
 
 #include "exchange.h"
+#include "filter.h"
 #include "loop.h"
 #include "resume_id.h"
 #include "subscription.h"
@@ -17,6 +18,8 @@ struct stream;
 
 struct stream_request {
     struct subscription *subscription; /* taken */
+    struct filter *filter;             /* taken; NULL = everything */
+    uint32_t max_rate;                 /* events a second; 0 = no limit */
     bool ndjson;
     bool has_resume;         /* the client sent an id */
     bool resume_is_valid;

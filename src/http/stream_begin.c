@@ -119,8 +119,9 @@ void stream_begin(struct stream *s, struct stream_request *request)
     for (unsigned i = 0; i < s->feed_count; i++) {
         stream_pull_feed(s, i);
     }
-    /* Live from the first moment: nothing to catch up with, nothing to tell. */
-    s->caught_up = stream_is_all_live(s) && s->events == 0;
+    /* A new stream that is live from the first moment has nothing to catch up with. One that resumes is always told, so
+     * that clients need not guess whether they missed anything. */
+    s->caught_up = !s->has_resume && stream_is_all_live(s);
     if (!s->caught_up) {
         stream_pull(s);
     }

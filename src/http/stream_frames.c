@@ -2,6 +2,7 @@
 #include "stream_frames.h"
 
 #include "clock.h"
+#include "level.h"
 #include "random.h"
 
 #include <string.h>
@@ -134,6 +135,21 @@ void stream_frame_heartbeat(struct buffer *out, bool ndjson, const char *id, str
     }
     buffer_append_text(&data, "]}");
     finish(out, ndjson, id, "heartbeat", &data);
+}
+
+void stream_frame_skipped(struct buffer *out, bool ndjson, const struct throttle *throttle)
+{
+    struct buffer data = BUFFER_INIT;
+    const char *separator = "";
+    buffer_printf(&data, "{\"events\":%llu,\"levels\":{", (unsigned long long)throttle->skipped);
+    for (uint8_t i = 0; i < THROTTLE_LEVELS; i++) {
+        if (throttle->by_level[i]) {
+            buffer_printf(&data, "%s\"%s\":%u", separator, level_name((uint8_t)(i * 10)), throttle->by_level[i]);
+            separator = ",";
+        }
+    }
+    buffer_append_text(&data, "}}");
+    finish(out, ndjson, NULL, "skipped", &data);
 }
 
 void stream_frame_source(struct buffer *out, bool ndjson, const char *name, bool available)

@@ -8,6 +8,7 @@
 #include "buffer.h"
 #include "source.h"
 #include "subscription.h"
+#include "throttle.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -36,6 +37,7 @@ void stream_frame_gap(struct buffer *out, bool ndjson, const char *id, const cha
 void stream_frame_caught_up(struct buffer *out, bool ndjson, const char *id, uint64_t events, enum resumed resumed);
 void stream_frame_heartbeat(struct buffer *out, bool ndjson, const char *id, struct source *const *sources,
                             unsigned count);
+void stream_frame_skipped(struct buffer *out, bool ndjson, const struct throttle *throttle);
 void stream_frame_source(struct buffer *out, bool ndjson, const char *name, bool available);
 void stream_frame_goaway(struct buffer *out, bool ndjson, const char *reason, int64_t reconnect_ms);
 void stream_frame_refused(struct buffer *out, bool ndjson, const char *code, int64_t retry_ms);

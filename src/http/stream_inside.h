@@ -11,6 +11,7 @@
 #include "stream.h"
 #include "stream_frames.h"
 #include "subscription.h"
+#include "throttle.h"
 
 #include <event2/event_struct.h>
 #include <uthash.h>
@@ -24,6 +25,8 @@ struct stream {
     struct loop *loop;
     struct pipe *pipe;
     struct subscription *subscription;
+    struct filter *filter;       /* NULL = everything */
+    struct throttle throttle;
     struct topic_entry *entries; /* one for each channel of the subscription */
     uint64_t stamp;              /* of the last entry that fan-out offered */
     int64_t sent_us;             /* monotonic time of the last frame */
@@ -80,8 +83,11 @@ const char *stream_current_id(const struct stream *stream, char out[STREAM_ID_MA
 /* Write and release a buffer of whole frames. */
 void stream_write_buffer(struct stream *stream, struct buffer *b);
 
-/* Write an event of a source with its id. */
+/* Write an event of one of its channels, with its id, if it passes filter and throttle. */
 void stream_write_event(struct stream *stream, unsigned source, struct frame *frame);
+
+/* Say what was skipped, if anything was: before every frame that carries an id, for an id promises what lies before it. */
+void stream_tell_skipped(struct stream *stream);
 
 /* Write whatever this entry of a source's journal means to this stream: an event if it is wanted, a gap. */
 void stream_deliver(struct stream *stream, unsigned source, struct frame *frame);

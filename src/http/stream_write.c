@@ -61,8 +61,23 @@ static void write_with_vector(struct stream *s, unsigned source, struct frame *f
     pipe_write_slice(s->pipe, (struct slice){line, (size_t)n}, frame, frame_body(frame), (struct slice){"", 0});
 }
 
+void stream_tell_skipped(struct stream *s)
+{
+    if (s->throttle.skipped) {
+        struct buffer b = BUFFER_INIT;
+        stream_frame_skipped(&b, s->ndjson, &s->throttle);
+        stream_write_buffer(s, &b);
+        throttle_told(&s->throttle);
+    }
+}
+
 void stream_write_event(struct stream *s, unsigned source, struct frame *frame)
 {
+    if (!filter_passes(s->filter, frame->level, frame_data(frame)) ||
+        !throttle_take(&s->throttle, frame->level, s->loop->now_us)) {
+        return;
+    }
+    stream_tell_skipped(s);
     if (s->ndjson) {
         write_ndjson(s, source, frame);
     } else if (s->feed_count > 1) {
@@ -81,6 +96,7 @@ static void write_gap(struct stream *s, unsigned source, const struct frame *fra
     char id[STREAM_ID_MAX];
     struct buffer b = BUFFER_INIT;
     bool loss = frame->kind == FRAME_LOSS;
+    stream_tell_skipped(s);
     /* The id of an oversize event says nothing about it, but its position is enough. */
     struct event_id at = loss ? frame->id : event_id_position(frame->id.cluster_time + 1);
     stream_frame_gap(&b, s->ndjson, loss ? format_id(s, (int)source, at, id) : NULL,

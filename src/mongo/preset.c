@@ -1,7 +1,7 @@
 /* preset - see preset.h. */
 #include "preset.h"
 
-#include "frame.h"
+#include "level.h"
 
 #include <math.h>
 #include <string.h>
@@ -83,23 +83,6 @@ const char *const *preset_message_paths(const struct preset *preset)
 
 /* --- levels ------------------------------------------------------------------------------------- */
 
-static const struct {
-    const char *name;
-    uint8_t level;
-} level_names[] = {
-    {"info", FRAME_LEVEL_INFO},          {"error", FRAME_LEVEL_ERROR},    {"warn", FRAME_LEVEL_WARN},
-    {"warning", FRAME_LEVEL_WARN},       {"debug", FRAME_LEVEL_DEBUG},    {"trace", FRAME_LEVEL_TRACE},
-    {"fatal", FRAME_LEVEL_FATAL},        {"critical", FRAME_LEVEL_FATAL}, {"notice", FRAME_LEVEL_INFO},
-    {"err", FRAME_LEVEL_ERROR},          {"crit", FRAME_LEVEL_FATAL},     {"alert", FRAME_LEVEL_FATAL},
-    {"emerg", FRAME_LEVEL_FATAL},        {"verbose", FRAME_LEVEL_DEBUG},  {"severe", FRAME_LEVEL_ERROR},
-    {"emergency", FRAME_LEVEL_FATAL},    {"panic", FRAME_LEVEL_FATAL},    {"dpanic", FRAME_LEVEL_FATAL},
-    {"information", FRAME_LEVEL_INFO},   {"success", FRAME_LEVEL_INFO},   {"informational", FRAME_LEVEL_INFO},
-    {"eror", FRAME_LEVEL_ERROR},         {"http", FRAME_LEVEL_DEBUG},     {"silly", FRAME_LEVEL_TRACE},
-    {"dbug", FRAME_LEVEL_DEBUG},         {"dbg", FRAME_LEVEL_DEBUG},      {"fine", FRAME_LEVEL_DEBUG},
-    {"finer", FRAME_LEVEL_TRACE},        {"finest", FRAME_LEVEL_TRACE},   {"config", FRAME_LEVEL_INFO},
-    {"inf", FRAME_LEVEL_INFO},           {"wrn", FRAME_LEVEL_WARN},       {"exception", FRAME_LEVEL_ERROR},
-};
-
 /* What lies between or a little outside of the known numbers is somebody's own level: kept, brought into the range. */
 static uint8_t level_from_number(enum numbers numbers, int64_t n)
 {
@@ -138,13 +121,7 @@ static uint8_t level_from_text(enum numbers numbers, const char *text, size_t le
         }
         return level_from_number(numbers, n);
     }
-    for (size_t i = 0; i < sizeof level_names / sizeof level_names[0]; i++) {
-        const char *name = level_names[i].name;
-        if (strncasecmp(name, text, len) == 0 && strlen(name) == len) {
-            return level_names[i].level;
-        }
-    }
-    return FRAME_LEVEL_NONE;
+    return level_of_name(text, len);
 }
 
 uint8_t preset_level(const struct preset *preset, const bson_iter_t *value)

@@ -32,7 +32,7 @@ struct reader {
     uint64_t open_count; /* how many */
     /* of the open stream */
     uint64_t skip;       /* events of open_time still to be skipped */
-    bool shares_times;   /* server >= 8.0: any events may share a cluster time */
+    bool shares_times;   /* server >= 8.0, or several shards: any events may share a cluster time */
     struct seen_collection *seen;
     struct log_limit unroutable_limit;
 };
@@ -71,6 +71,11 @@ uint64_t reader_complete(const struct reader *r)
     return r->complete;
 }
 
+uint64_t reader_border(const struct reader *r)
+{
+    return r->open_time > r->complete ? r->open_time : r->complete + 1;
+}
+
 bool reader_is_open(const struct reader *r)
 {
     return r->stream != NULL;
@@ -99,7 +104,7 @@ static int learn_server(struct reader *r, struct error *err)
     if (database_hello(r->client, &hello, err) != 0) {
         return -1;
     }
-    r->shares_times = hello.major >= 8;
+    r->shares_times = hello.major >= 8 || hello.is_mongos;
     source_note_cluster_time(r->options.source, hello.cluster_time);
     return 0;
 }

@@ -41,6 +41,9 @@ void reader_seek(struct reader *reader, uint64_t start);
 /* The cluster time up to which everything was given out. */
 uint64_t reader_complete(const struct reader *reader);
 
+/* A position that nothing given out lies behind and nothing to come lies before. */
+uint64_t reader_border(const struct reader *reader);
+
 /* Open (again) where it is. drop_oversize: see mapping_set_pipeline. Returns 0, or -1 with *err and its code. */
 int reader_open(struct reader *reader, enum database_patience patience, bool drop_oversize, struct error *err);
 

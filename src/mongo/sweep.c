@@ -45,7 +45,8 @@ static bool must_stop(const struct run *run)
     return atomic_load(&run->pool->stopping);
 }
 
-/* Where to go on after a loss: near the oldest entry of the oplog; where that cannot be read, where the journal begins. */
+/* Where to go on after a loss: near the oldest entry of the oplog. 0: that cannot be read, or all that is left of it is in
+ * the source's journal. */
 static uint64_t place_after_loss(struct run *run)
 {
     struct journal_state journal;
@@ -60,21 +61,9 @@ static uint64_t place_after_loss(struct run *run)
     }
     /* Its oldest entries may go while we open there: a second later at each attempt. */
     uint64_t start = first + ((uint64_t)run->lost_attempts << 32);
-    bool known = first && run->lost_attempts < 4 && start < journal.floor && start > run->lost_from;
-    return known ? start : journal.floor;
-}
-
-static int open_stream(struct run *run, struct error *err)
-{
-    if (run->lost_from) {
-        reader_seek(run->reader, place_after_loss(run));
-    }
-    run->begun = false;
-    if (reader_open(run->reader, DATABASE_SCAN, false, err) != 0) {
-        return -1;
-    }
-    atomic_fetch_add(&run->source->status.catchup_opens, 1);
-    return 0;
+    uint64_t border = reader_border(run->reader);
+    bool known = first && run->lost_attempts < 4 && start < journal.floor;
+    return !known ? 0 : start > border ? start : border + 1;
 }
 
 static void tell_loss(struct run *run, uint64_t to)
@@ -83,6 +72,32 @@ static void tell_loss(struct run *run, uint64_t to)
     catchup_advance(run->catchup, run->sweep, &loss, 1, to - 1);
     run->lost_from = 0;
     run->lost_attempts = 0;
+}
+
+/* Nothing can be read between here and the source's journal: a loss up to it, and the sweep has reached its end. */
+static void lose_up_to_journal(struct run *run)
+{
+    struct journal_state journal;
+    journal_state(run->source->journal, &journal);
+    tell_loss(run, journal.floor);
+}
+
+static int open_stream(struct run *run, struct error *err)
+{
+    if (run->lost_from) {
+        uint64_t place = place_after_loss(run);
+        if (place == 0) {
+            lose_up_to_journal(run);
+            return 0;
+        }
+        reader_seek(run->reader, place);
+    }
+    run->begun = false;
+    if (reader_open(run->reader, DATABASE_SCAN, false, err) != 0) {
+        return -1;
+    }
+    atomic_fetch_add(&run->source->status.catchup_opens, 1);
+    return 0;
 }
 
 static void take_batch(struct run *run, uint64_t before, const struct reader_batch *batch)
@@ -117,7 +132,7 @@ static void handle_error(struct run *run, const struct error *err)
 static int step_over_giant(struct run *run, struct error *err)
 {
     uint64_t complete = reader_complete(run->reader);
-    struct frame *frame = frame_new_oversize(event_id_position(complete + 1), (struct slice){"*", 1});
+    struct frame *frame = frame_new_oversize(event_id_position(reader_border(run->reader)), (struct slice){"*", 1});
     catchup_advance(run->catchup, run->sweep, &frame, 1, complete);
     return reader_open(run->reader, DATABASE_SCAN, true, err);
 }

@@ -126,7 +126,10 @@ static int place_after_loss(struct watcher *w, struct error *err)
     uint64_t margin = (uint64_t)w->lost_attempts << 32;
     bool known = first && w->lost_attempts < 4 && first + margin < now;
     uint64_t start = known ? first + margin : now + 1;
-    reader_seek(w->reader, start > w->lost_from ? start : w->lost_from + 1);
+    /* Of a transaction that was being read, some events are out already. */
+    uint64_t border = reader_border(w->reader);
+    uint64_t least = border == w->lost_from + 1 ? border : border + 1;
+    reader_seek(w->reader, start > least ? start : least);
     return 0;
 }
 
@@ -197,7 +200,7 @@ static void tell_oversize(struct watcher *w)
 {
     /* Which collection it was in, nobody can know: everyone is told. */
     struct slice everything = {"*", 1};
-    struct frame *frame = frame_new_oversize(event_id_position(reader_complete(w->reader) + 1), everything);
+    struct frame *frame = frame_new_oversize(event_id_position(reader_border(w->reader)), everything);
     journal_append(w->source->journal, &frame, 1, reader_complete(w->reader));
     atomic_fetch_add(&w->source->status.oversize, 1);
 }

@@ -85,7 +85,7 @@ class Run:
         self._output = Path(tempfile.mkstemp(prefix="output-", dir=folder.parent)[1])
         self.began = time.monotonic()
         self.process = subprocess.Popen(
-            ["./run", *arguments], cwd=tree, stdin=subprocess.DEVNULL, stdout=self._output.open("wb"),
+            ["setpriv", "--pdeathsig", "TERM", "./run", *arguments], cwd=tree, stdin=subprocess.DEVNULL, stdout=self._output.open("wb"),
             stderr=subprocess.STDOUT, start_new_session=True,
             env=clean_environment() | {"RUN_DIR": str(folder), "BUILD_DIR": str(build)} | environment)
 

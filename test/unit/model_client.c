@@ -22,7 +22,7 @@ static void complain(const struct model_client *c, const struct model_item *item
     uint64_t time = index < c->world->count ? c->world->events[index].time : 0;
     model_fail(c->world,
                "client %u, %s %s (from %016" PRIx64 " to %016" PRIx64 "): %s\n"
-               "  it had id %s, all below event %zu; in question is event %zu of %016" PRIx64 "; the feed's state is %d",
+               "  it had id %s, all below event %zu; in question is event %zu of %016" PRIx64 "; feed state %d",
                c->name, kind_names[item->kind], id, item->from, item->to, what, had, c->at, index, time,
                (int)c->stream.feed.state);
 }
@@ -89,7 +89,7 @@ static void allow_overlap(struct model_client *c, const struct model_item *item,
     }
 }
 
-/* It began live inside a cluster time that was half read: what came before it may come, as long as it has had nothing. */
+/* It began live inside a cluster time that was half read: what came before may come, as long as it has had nothing. */
 static void allow_earlier_part(struct model_client *c, const struct model_item *item, size_t index)
 {
     bool is_of_start = index < c->chain && item->id.cluster_time >= c->least_time;

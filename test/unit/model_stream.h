@@ -1,7 +1,7 @@
 /*
- * model_stream - the simulated event world of the model test: loops that carry a journal's entries to their connections
- * as http/fanout.c does, and connections that write as http/stream.c does, around the real http/feed.c. What a connection
- * writes lands in a queue from which model_client receives at its own pace.
+ * model_stream - the simulated event world of the model test: loops that carry a journal's entries to their
+ * connections as http/fanout.c does, and connections that write as http/stream.c does, around the real http/feed.c.
+ * What a connection writes lands in a queue from which model_client receives at its own pace.
  */
 #ifndef TAILWATER_TEST_MODEL_STREAM_H
 #define TAILWATER_TEST_MODEL_STREAM_H

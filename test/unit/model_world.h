@@ -3,8 +3,8 @@
  * fills the source's real journal, and the sweep threads that serve its real catch-up queue; all single-threaded and
  * driven by one seeded generator.
  *
- * The history keeps every event that ever happened, so that clients can be checked; what the oplog has forgotten is only
- * hidden from readers. An event's id carries its index in the history as hash.
+ * The history keeps every event that ever happened, so that clients can be checked; what the oplog has forgotten is
+ * only hidden from readers. An event's id carries its index in the history as hash.
  */
 #ifndef TAILWATER_TEST_MODEL_WORLD_H
 #define TAILWATER_TEST_MODEL_WORLD_H
@@ -77,7 +77,8 @@ void model_world_init(struct model_world *world, uint64_t seed, struct model_sta
 void model_world_fini(struct model_world *world);
 
 /* Print where we are and fail the test. */
-void model_fail(const struct model_world *world, const char *format, ...) __attribute__((format(printf, 2, 3), noreturn));
+void model_fail(const struct model_world *world, const char *format, ...)
+    __attribute__((format(printf, 2, 3), noreturn));
 
 /* Index of the first event whose cluster time is at least `time`. */
 size_t model_index_at(const struct model_world *world, uint64_t time);

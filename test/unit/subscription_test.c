@@ -1,0 +1,173 @@
+/* subscription - validation, widening as CONTRACT section 1 has it, and what is wanted. */
+#include "subscription.h"
+
+#include "tailwater/channel.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* One source that produces logs:etl:{w}:{f} (the last optional) and logs:api:{w}:{f}. */
+static int set_up(void **state)
+{
+    static struct http_context context;
+    struct source_options options = {.name = "logs", .tag = 'a', .journal = {.max_bytes = 1000}};
+    memset(&context, 0, sizeof context);
+    context.settings.channels_max = 5;
+    context.sources[0] = source_new(&options);
+    context.source_count = 1;
+    catalog_add_service(context.sources[0]->catalog, "etl");
+    catalog_add_service(context.sources[0]->catalog, "api");
+    catalog_add_shape(context.sources[0]->catalog, "logs:etl:*:*", true);
+    catalog_add_shape(context.sources[0]->catalog, "logs:api:*:*", false);
+    *state = &context;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    struct http_context *context = *state;
+    source_free(context->sources[0]);
+    return 0;
+}
+
+static int make(struct http_context *context, const char *query, const char *template, struct subscription **s,
+                const char **code)
+{
+    struct error err = {0};
+    struct http_alias alias = {"/x", template};
+    struct params *params = params_from_query((struct slice){query, strlen(query)}, &err);
+    assert_non_null(params);
+    int rc = subscription_new(params, template ? &alias : NULL, context, s, code, &err);
+    assert_true(rc == 0 || err.text[0] != '\0');
+    params_free(params);
+    return rc;
+}
+
+/* The list and what is unmatched, joined by spaces: "a b | c". */
+static void expect_alias(struct http_context *context, const char *query, const char *template, const char *want)
+{
+    struct subscription *s;
+    const char *code = NULL;
+    char text[2000] = "";
+    assert_int_equal(make(context, query, template, &s, &code), 0);
+    for (unsigned i = 0; i < s->count; i++) {
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "", s->list[i].text);
+    }
+    for (unsigned i = 0; i < s->unmatched_count; i++) {
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : " | ", s->unmatched[i]);
+    }
+    assert_string_equal(text, want);
+    subscription_free(s);
+}
+
+static void expect(struct http_context *context, const char *query, const char *want)
+{
+    expect_alias(context, query, NULL, want);
+}
+
+static void refuse(struct http_context *context, const char *query, const char *template, const char *want)
+{
+    struct subscription *s;
+    const char *code = NULL;
+    assert_int_equal(make(context, query, template, &s, &code), -1);
+    assert_string_equal(code, want);
+}
+
+static void test_lists(void **state)
+{
+    expect(*state, "channels=logs:etl:w1:f1", "logs:etl:w1:f1");
+    expect(*state, "channels=logs:etl:w2:f1,logs:etl:w1:f1,logs:*", "logs:etl:w1:f1 logs:etl:w2:f1 logs:*");
+    expect(*state, "channels=+logs:etl:w1:f1+,+,,logs:etl:w1:f1", "logs:etl:w1:f1");
+    expect(*state, "channels=metrics:w1", "metrics:w1 | metrics:w1");
+    expect(*state, "channels=logs:api:w1", "logs:api:w1 | logs:api:w1"); /* the api's last segment is never missing */
+}
+
+static void test_widening(void **state)
+{
+    expect(*state, "channels=logs:w1:f1", "logs:w1:f1 logs:*:w1:f1");
+    expect(*state, "channels=logs:etl:w1", "logs:etl:w1");
+    expect(*state, "channels=logs:*:w1", "logs:*:w1"); /* the etl's service-level channel */
+    expect(*state, "channels=logs:w1:*", "logs:*:w1:* logs:w1:*");
+    expect(*state, "channels=logs:w1", "logs:w1 | logs:w1");
+}
+
+static void test_keys(void **state)
+{
+    expect(*state, "service=etl&workspace_id=w1&workflow_id=f1", "logs:etl:w1:f1");
+    expect(*state, "service=etl&workspace_id=w1&function_id=f1", "logs:etl:w1:f1");
+    expect(*state, "service=etl&workspace_id=w1&resource_id=f1", "logs:etl:w1:f1");
+    expect(*state, "service=etl&workspace_id=w1", "logs:etl:w1 logs:etl:w1:*");
+    expect(*state, "workspace_id=w1&workflow_id=f1", "logs:*:w1:f1");
+    expect(*state, "service=etl", "logs:etl:*");
+    expect(*state, "service=etl&workflow_id=f1", "logs:etl:*:f1");
+    expect(*state, "workspace_id=w1", "logs:*:w1 logs:*:w1:*");
+    /* A value is never a pattern, and never two segments. */
+    expect(*state, "service=etl&workspace_id=*&workflow_id=a:b", "logs:etl:%2A:a%3Ab");
+}
+
+static void test_aliases(void **state)
+{
+    const char *template = "logs:etl:{workspace_id}:{workflow_id}";
+    expect_alias(*state, "workspace_id=w1&workflow_id=f1", template, "logs:etl:w1:f1");
+    expect_alias(*state, "workspace_id=w1", template, "logs:etl:w1 logs:etl:w1:*");
+    expect_alias(*state, "workspace_id=*&workflow_id=f1", template, "logs:etl:%2A:f1");
+    expect_alias(*state, "", "logs:*", "logs:*");
+    refuse(*state, "workflow_id=f1", template, "missing_parameter");
+    refuse(*state, "", template, "missing_parameter");
+}
+
+static void test_refused(void **state)
+{
+    refuse(*state, "", NULL, "missing_channels");
+    refuse(*state, "channels=,", NULL, "missing_channels");
+    refuse(*state, "channels=logs:a*", NULL, "invalid_channel");
+    refuse(*state, "channels=logs::x", NULL, "invalid_channel");
+    refuse(*state, "channels=a,b,c,d,e,f", NULL, "too_many_channels");
+    refuse(*state, "service=%FF", NULL, "invalid_parameter");
+    char query[200] = "workspace_id=";
+    memset(query + strlen(query), 'a', TAILWATER_SEGMENT_MAX + 1); /* one byte too long */
+    refuse(*state, query, NULL, "invalid_parameter");
+}
+
+static bool wants(const struct subscription *s, const char *channel)
+{
+    return subscription_wants(s, (struct slice){channel, strlen(channel)});
+}
+
+static void test_wants(void **state)
+{
+    struct subscription *s;
+    const char *code;
+    assert_int_equal(make(*state, "channels=logs:etl:w1:f1,logs:etl:w1,logs:api:w2:*,a,b", NULL, &s, &code), 0);
+    assert_true(wants(s, "a"));
+    assert_true(wants(s, "b"));
+    assert_true(wants(s, "logs:etl:w1"));
+    assert_true(wants(s, "logs:etl:w1:f1"));
+    assert_true(wants(s, "logs:api:w2:f9"));
+    assert_false(wants(s, "logs:api:w2"));
+    assert_false(wants(s, "logs:etl:w1:f2"));
+    assert_false(wants(s, "ab"));
+    assert_false(wants(s, "logs:etl"));
+    subscription_free(s);
+    subscription_free(NULL);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_setup_teardown(test_lists, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_widening, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_keys, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_aliases, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_wants, set_up, tear_down),
+    };
+    return cmocka_run_group_tests_name("subscription", tests, NULL, NULL);
+}
