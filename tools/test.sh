@@ -11,6 +11,7 @@ STAGES=(
   integration  # the program on a real mongod
   asan         # AddressSanitizer and UBSan: unit, property and integration tests, fuzz corpora
   tsan         # ThreadSanitizer: unit tests, one integration run with several loops
+  fault        # a three-member replica set whose members die, freeze and fail
   run          # ./run's failures; what is in deploy/
 )
 SUITE_LIMIT_S=1500 # a suite that hangs is ended
@@ -163,6 +164,11 @@ stage_tsan() {
   fi
   TAILWATER_TEST_PATIENCE=5 python_tests "integration, tsan" tsan "${selected[@]}"
   unset TSAN_OPTIONS
+}
+
+stage_fault() {
+  plain || return 0
+  python_tests fault plain test/fault
 }
 
 stage_run() {
