@@ -169,6 +169,7 @@ stage_tsan() {
 stage_fault() {
   plain || return 0
   python_tests fault plain test/fault
+  sed -n 's/^fault: /   /p' "$RUN_DIR/test/fault.log"
 }
 
 stage_run() {

@@ -51,7 +51,8 @@ class Cluster:
         for member in self.members:
             member.start()
         self._initiate()
-        self.client = pymongo.MongoClient(self.uri, serverSelectionTimeoutMS=30000)
+        # A writer that hangs with a frozen member would hide how long we are silent.
+        self.client = pymongo.MongoClient(self.uri, serverSelectionTimeoutMS=30000, socketTimeoutMS=1500, heartbeatFrequencyMS=500)
         return self
 
     def __exit__(self, *_) -> None:

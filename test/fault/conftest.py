@@ -26,7 +26,7 @@ figures: list[str] = []
 
 def pytest_terminal_summary(terminalreporter) -> None:
     for line in figures:
-        terminalreporter.write_line(line)
+        terminalreporter.write_line(f"fault: {line}")
 
 
 @pytest.fixture
