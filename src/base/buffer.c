@@ -1,6 +1,8 @@
 /* buffer - see buffer.h. */
 #include "buffer.h"
 
+#include "utf8.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -154,62 +156,31 @@ static void append_escape(struct buffer *b, unsigned code)
     buffer_append(b, six, 6);
 }
 
-/*
- * Length of the well-formed UTF-8 sequence at s (Unicode table 3-7), or minus the length of the maximal bad subpart,
- * which one U+FFFD replaces. *code is set for a well-formed one.
- */
-static int utf8_sequence(const unsigned char *s, size_t len, unsigned *code)
-{
-    unsigned char c = s[0];
-    if (c < 0xc2 || c > 0xf4) {
-        return -1;
-    }
-    int need = c < 0xe0 ? 1 : c < 0xf0 ? 2 : 3;
-    unsigned char low = c == 0xe0 ? 0xa0 : c == 0xf0 ? 0x90 : 0x80;
-    unsigned char high = c == 0xed ? 0x9f : c == 0xf4 ? 0x8f : 0xbf;
-    unsigned value = c & (0x3fu >> need);
-    for (int i = 1; i <= need; i++) {
-        if ((size_t)i >= len || s[i] < low || s[i] > high) {
-            return -i;
-        }
-        value = value << 6 | (s[i] & 0x3fu);
-        low = 0x80;
-        high = 0xbf;
-    }
-    *code = value;
-    return need + 1;
-}
-
 void buffer_append_json(struct buffer *b, const char *text, size_t len)
 {
-    const unsigned char *s = (const unsigned char *)text;
     size_t i = 0;
     while (i < len) {
         size_t run = i;
-        while (run < len && is_plain(s[run])) {
+        while (run < len && is_plain((unsigned char)text[run])) {
             run++;
         }
-        buffer_append(b, s + i, run - i);
+        buffer_append(b, text + i, run - i);
         i = run;
         if (i == len) {
             return;
         }
-        if (s[i] < 0x80) {
-            append_escape(b, s[i++]);
-            continue;
-        }
-        unsigned code = 0;
-        int n = utf8_sequence(s + i, len - i, &code);
+        uint32_t code = 0;
+        int n = utf8_decode(text + i, len - i, &code);
         if (n < 0) {
             buffer_append(b, "\xef\xbf\xbd", 3);
             i += (size_t)-n;
             continue;
         }
-        /* C1 controls, NEL among them, and the two separators split lines in some clients. */
-        if (code < 0xa0 || code == 0x2028 || code == 0x2029) {
+        /* One byte that is not plain; C1 controls, NEL among them, and the two separators split lines in some clients. */
+        if (n == 1 || code < 0xa0 || code == 0x2028 || code == 0x2029) {
             append_escape(b, code);
         } else {
-            buffer_append(b, s + i, (size_t)n);
+            buffer_append(b, text + i, (size_t)n);
         }
         i += (size_t)n;
     }

@@ -1,6 +1,8 @@
 /* channel - see include/tailwater/channel.h. */
 #include "tailwater/channel.h"
 
+#include "utf8.h"
+
 #include <stdint.h>
 #include <string.h>
 
@@ -12,36 +14,6 @@ static bool is_grammar_byte(unsigned char c)
 static bool is_hex(unsigned char c)
 {
     return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f') || (c >= 'A' && c <= 'F');
-}
-
-/* Length of the well-formed UTF-8 sequence at s, 0 when there is none. *code: its code point. */
-static size_t utf8_length(const unsigned char *s, size_t len, uint32_t *code)
-{
-    unsigned char c = s[0];
-    if (c < 0x80) {
-        *code = c;
-        return 1;
-    }
-    if (c < 0xc2 || c > 0xf4) {
-        return 0;
-    }
-    size_t need = c < 0xe0 ? 2 : c < 0xf0 ? 3 : 4;
-    if (len < need) {
-        return 0;
-    }
-    uint32_t value = c & (0x7fu >> need);
-    for (size_t i = 1; i < need; i++) {
-        if ((s[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-        value = value << 6 | (s[i] & 0x3fu);
-    }
-    static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-    if (value < least[need] || (value >= 0xd800 && value <= 0xdfff) || value > 0x10ffff) {
-        return 0;
-    }
-    *code = value;
-    return need;
 }
 
 /* Control bytes and white space, the Unicode kinds too: they stand percent-encoded in a segment. */
@@ -65,8 +37,8 @@ static const char *segment_problem(const char *text, size_t len, bool patterns)
     const unsigned char *s = (const unsigned char *)text;
     for (size_t i = 0; i < len;) {
         uint32_t code;
-        size_t n = utf8_length(s + i, len - i, &code);
-        if (n == 0) {
+        int n = utf8_decode(text + i, len - i, &code);
+        if (n < 0) {
             return "it is not UTF-8";
         }
         if (s[i] == '%') {
@@ -83,7 +55,7 @@ static const char *segment_problem(const char *text, size_t len, bool patterns)
         if (is_grammar_byte(s[i]) || is_blank(code)) {
             return "white space, control characters, ',' and '%' must be percent-encoded";
         }
-        i += n;
+        i += (size_t)n;
     }
     return NULL;
 }
@@ -192,10 +164,11 @@ size_t tailwater_segment_encode(const char *value, size_t len, char *out)
     size_t used = 0;
     for (size_t i = 0; i < len;) {
         uint32_t code;
-        size_t n = utf8_length(s + i, len - i, &code);
-        if (n == 0) {
+        int decoded = utf8_decode(value + i, len - i, &code);
+        if (decoded < 0) {
             return 0;
         }
+        size_t n = (size_t)decoded;
         bool encode = is_grammar_byte(s[i]) || is_blank(code);
         if (used + (encode ? 3 * n : n) > TAILWATER_SEGMENT_MAX) {
             return 0;

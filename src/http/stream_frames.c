@@ -159,22 +159,25 @@ void stream_frame_source(struct buffer *out, bool ndjson, const char *name, bool
     finish(out, ndjson, NULL, "source", &data);
 }
 
+/* A last frame: when to come back stands in its data, and as retry: for browsers. takes `data`. */
+static void finish_with_retry(struct buffer *out, bool ndjson, const char *event, struct buffer *data, int64_t retry_ms)
+{
+    if (!ndjson) {
+        buffer_printf(out, "retry: %lld\n", (long long)retry_ms);
+    }
+    finish(out, ndjson, NULL, event, data);
+}
+
 void stream_frame_goaway(struct buffer *out, bool ndjson, const char *reason, int64_t reconnect_ms)
 {
     struct buffer data = BUFFER_INIT;
-    if (!ndjson) {
-        buffer_printf(out, "retry: %lld\n", (long long)reconnect_ms);
-    }
     buffer_printf(&data, "{\"reason\":\"%s\",\"reconnect_ms\":%lld}", reason, (long long)reconnect_ms);
-    finish(out, ndjson, NULL, "goaway", &data);
+    finish_with_retry(out, ndjson, "goaway", &data, reconnect_ms);
 }
 
 void stream_frame_refused(struct buffer *out, bool ndjson, const char *code, int64_t retry_ms)
 {
     struct buffer data = BUFFER_INIT;
-    if (!ndjson) {
-        buffer_printf(out, "retry: %lld\n", (long long)retry_ms);
-    }
     buffer_printf(&data, "{\"code\":\"%s\",\"retry_ms\":%lld}", code, (long long)retry_ms);
-    finish(out, ndjson, NULL, "refused", &data);
+    finish_with_retry(out, ndjson, "refused", &data, retry_ms);
 }
