@@ -17,6 +17,7 @@ BUILD_NEEDS=(
   libjansson-dev=pc:jansson
   libyaml-dev=pc:yaml-0.1
   uthash-dev=file:/usr/include/uthash.h
+  libjemalloc-dev=pc:jemalloc
 )
 WHEEL_NEEDS=(
   python3-venv=py:ensurepip,venv
