@@ -35,7 +35,7 @@ void config_warn(struct config *config, const char *sentence)
 const char *config_unbuilt(const char *name, struct error *err)
 {
     static const char *const names[] = {"auth",       "ops_listen", "publish_collection", "test_endpoints",
-                                        "replay_max", "scan_max",   "grants_max_age_s"};
+                                        "replay_max", "grants_max_age_s"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         size_t len = strlen(names[i]);
         if (strncmp(name, names[i], len) != 0 || (name[len] && name[len] != '.' && name[len] != '[')) {

@@ -63,6 +63,7 @@ struct config {
     int64_t drain_delay_s;        /* [s] */
     char *log_level;         /* trace|debug|info|warn|error */
     char *log_format;        /* auto|json|text */
+    int64_t scan_max;        /* documents that a page of history may read */
 
     /* lists */
     struct config_source sources[CONFIG_SOURCES_MAX];

@@ -173,7 +173,7 @@ static const char manual_lists[] =
     "\n"
     "## Not built in this version\n"
     "\n"
-    "`auth` and everything below it, `ops_listen`, `publish_collection`, `test_endpoints`, `replay_max`, `scan_max`,\n"
+    "`auth` and everything below it, `ops_listen`, `publish_collection`, `test_endpoints`, `replay_max`,\n"
     "`grants_max_age_s` and `mode: auto` are refused rather than ignored. Without authentication tailwater listens on\n"
     "loopback addresses only, unless `insecure: true`.\n"
     "\n"

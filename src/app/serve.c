@@ -206,6 +206,7 @@ static void start(struct app *app)
         .sources = app->job_sources,
         .source_count = app->context.source_count,
         .build = build_options(c),
+        .scan_max = (size_t)c->scan_max,
         .threads = (unsigned)c->mongodb_jobs,
     };
     app->job_pool = job_pool_start(&jobs);

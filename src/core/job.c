@@ -22,11 +22,26 @@ struct job_queue *job_queue_new(size_t max)
     return q;
 }
 
+void history_request_free(struct history_request *request)
+{
+    if (!request) {
+        return;
+    }
+    for (size_t i = 0; i < request->channel_count; i++) {
+        free(request->channels[i]);
+    }
+    free(request->channels);
+    free(request->position);
+    filter_free(request->filter);
+    free(request);
+}
+
 void job_free(struct job *job)
 {
     if (job) {
         free(job->channel);
         free(job->id);
+        history_request_free(job->history);
         buffer_fini(&job->body);
         free(job);
     }

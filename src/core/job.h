@@ -9,24 +9,40 @@
 #define TAILWATER_CORE_JOB_H
 
 #include "buffer.h"
+#include "error.h"
+#include "filter.h"
 #include "mailbox.h"
 
 #include <stddef.h>
 
 enum job_type {
-    JOB_EVENT, /* one document whole: GET /api/logs/event */
+    JOB_EVENT,   /* one document whole: GET /api/logs/event */
+    JOB_HISTORY, /* a page: GET /api/logs/history; of all sources */
+};
+
+/* What a page of history shall hold. Owned by its job. */
+struct history_request {
+    char **channels; /* valid channels and patterns */
+    size_t channel_count;
+    char *position;  /* as the client wrote it: a time, an _id or a cursor; NULL = from the end */
+    bool newest_first;
+    unsigned limit;  /* events */
+    struct filter *filter; /* or NULL */
 };
 
 struct job {
     enum job_type type;
-    unsigned source;      /* index of the source to ask */
-    char *channel;        /* the channel the answer must belong to */
-    char *id;             /* text of _id */
+    unsigned source;      /* JOB_EVENT: index of the source to ask */
+    char *channel;        /* JOB_EVENT: the channel the answer must belong to */
+    char *id;             /* JOB_EVENT: text of _id */
+    struct history_request *history; /* JOB_HISTORY */
     struct mailbox *box;  /* who wants the answer */
     uint64_t number;      /* and for which exchange */
     /* the answer */
-    int status;           /* 200, 404, 503 */
+    int status;           /* 200, 400, 404, 503 */
     struct buffer body;   /* JSON for 200 */
+    const char *code;     /* of a problem, constant; NULL = the endpoint's own for this status */
+    struct error error;   /* and its sentence */
     struct job *next;
 };
 
@@ -45,5 +61,6 @@ struct job *job_queue_take(struct job_queue *queue);
 void job_queue_stop(struct job_queue *queue);
 
 void job_free(struct job *job);
+void history_request_free(struct history_request *request); /* NULL is fine */
 
 #endif

@@ -3,35 +3,14 @@
 #include "endpoints.h"
 
 #include "params.h"
+#include "pending.h"
 #include "reply.h"
 #include "tailwater/channel.h"
 
 #include <stdlib.h>
 #include <string.h>
-#include <uthash.h>
 
 enum { ID_MAX = 1024 };
-
-/* A client that waits for a job. */
-struct pending {
-    uint64_t number;
-    struct loop *loop;
-    struct exchange *exchange;
-    unsigned answers_left; /* one job for each source */
-    int status;            /* the best answer so far */
-    UT_hash_handle hh;
-};
-
-static void pending_free(struct pending *p)
-{
-    HASH_DELETE(hh, p->loop->pending, p);
-    free(p);
-}
-
-static void on_gone(void *arg)
-{
-    pending_free(arg);
-}
 
 static int push_job(struct loop *loop, unsigned source, uint64_t number, const char *channel, const char *id)
 {
@@ -49,12 +28,10 @@ static int push_job(struct loop *loop, unsigned source, uint64_t number, const c
     return 0;
 }
 
+/* One job for each source. */
 static void ask(struct loop *loop, struct exchange *x, const char *channel, const char *id)
 {
-    struct pending *p = memory_zero(1, sizeof *p);
-    p->loop = loop;
-    p->exchange = x;
-    p->number = ++loop->next_number;
+    struct pending *p = pending_new(loop, x);
     p->status = 404;
     for (unsigned i = 0; i < loop->context->source_count; i++) {
         p->answers_left += push_job(loop, i, p->number, channel, id) == 0;
@@ -65,8 +42,7 @@ static void ask(struct loop *loop, struct exchange *x, const char *channel, cons
         reply_problem(x, &loop->context->settings, 503, "busy", "too many look-ups are waiting; try again");
         return;
     }
-    HASH_ADD(hh, loop->pending, number, sizeof p->number, p);
-    exchange_defer(x, on_gone, p);
+    pending_wait(p);
 }
 
 static const char *channel_problem(const char *channel)
@@ -107,13 +83,12 @@ static void answer(struct pending *p, const struct job *job)
     } else {
         reply_problem(p->exchange, settings, 404, "no_such_event", "this channel has no event with this id");
     }
-    pending_free(p);
+    pending_end(p);
 }
 
 void endpoint_event_answer(struct loop *loop, struct job *job)
 {
-    struct pending *p;
-    HASH_FIND(hh, loop->pending, &job->number, sizeof job->number, p);
+    struct pending *p = pending_find(loop, job);
     if (p) {
         p->answers_left--;
         p->status = job->status == 503 ? 503 : p->status;
@@ -122,14 +97,4 @@ void endpoint_event_answer(struct loop *loop, struct job *job)
         }
     }
     job_free(job);
-}
-
-void endpoint_event_forget(struct loop *loop)
-{
-    struct pending *p, *next;
-    HASH_ITER(hh, loop->pending, p, next)
-    {
-        reply_problem(p->exchange, &loop->context->settings, 503, "draining", "this instance is shutting down");
-        pending_free(p);
-    }
 }

@@ -13,13 +13,12 @@ typedef void endpoint_fn(struct loop *loop, struct exchange *exchange, const str
 
 endpoint_fn endpoint_stream; /* GET, HEAD, POST /api/logs/stream and its synonyms */
 endpoint_fn endpoint_event;  /* GET /api/logs/event */
+endpoint_fn endpoint_history; /* GET /api/logs/history */
 endpoint_fn endpoint_health; /* GET, HEAD /health */
 endpoint_fn endpoint_page;   /* GET, HEAD / and the page's files */
 
 /* A job of this loop is finished: answer whoever still waits. Takes the job. */
 void endpoint_event_answer(struct loop *loop, struct job *job);
-
-/* The loop ends: nobody will be answered any more. */
-void endpoint_event_forget(struct loop *loop);
+void endpoint_history_answer(struct loop *loop, struct job *job);
 
 #endif

@@ -7,6 +7,7 @@
 #include "exchange.h"
 #include "fanout.h"
 #include "log.h"
+#include "pending.h"
 #include "random.h"
 #include "routes.h"
 #include "stream.h"
@@ -115,6 +116,18 @@ static void stop(struct loop *loop)
     event_add(loop->stop_event, &check);
 }
 
+static void answer_job(struct loop *loop, struct job *job)
+{
+    switch (job->type) {
+    case JOB_EVENT:
+        endpoint_event_answer(loop, job);
+        break;
+    case JOB_HISTORY:
+        endpoint_history_answer(loop, job);
+        break;
+    }
+}
+
 static void handle(struct loop *loop, const struct message *m)
 {
     switch (m->type) {
@@ -122,7 +135,7 @@ static void handle(struct loop *loop, const struct message *m)
         offer_sweep(loop, m);
         break;
     case MESSAGE_JOB:
-        endpoint_event_answer(loop, m->object);
+        answer_job(loop, m->object);
         break;
     case MESSAGE_DRAIN:
         drain(loop);
@@ -220,7 +233,7 @@ static void close_everything(struct loop *loop)
         stream_abort(s);
     }
     pipe_abort_closing();
-    endpoint_event_forget(loop);
+    pending_forget(loop);
 }
 
 static void *loop_main(void *arg)

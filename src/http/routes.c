@@ -21,6 +21,7 @@ static const struct route table[] = {
     {"/api/sse", METHOD_GET | METHOD_HEAD | METHOD_POST, endpoint_stream},
     {"/logs/stream", METHOD_GET | METHOD_HEAD | METHOD_POST, endpoint_stream},
     {"/api/logs/event", METHOD_GET | METHOD_HEAD, endpoint_event},
+    {"/api/logs/history", METHOD_GET | METHOD_HEAD, endpoint_history},
     {"/health", METHOD_GET | METHOD_HEAD, endpoint_health},
     {"/", METHOD_GET | METHOD_HEAD, endpoint_page},
     {"/live.js", METHOD_GET | METHOD_HEAD, endpoint_page},

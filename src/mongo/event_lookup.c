@@ -3,10 +3,8 @@
 
 #include "clock.h"
 #include "tailwater/channel.h"
+#include "text_values.h"
 
-#include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 enum { LOOKUP_TIMEOUT_MS = 5000 };
@@ -20,79 +18,6 @@ struct lookup {
     struct buffer *json;
     struct error *err;
 };
-
-static void append_at(bson_t *ids, int *count, const bson_value_t *value)
-{
-    char key[16];
-    const char *name;
-    size_t len = bson_uint32_to_string((uint32_t)(*count)++, &name, key, sizeof key);
-    bson_append_value(ids, name, (int)len, value);
-}
-
-static void append_integers(const char *text, bson_t *ids, int *count)
-{
-    char *end;
-    errno = 0;
-    long long number = strtoll(text, &end, 10);
-    char canonical[24];
-    snprintf(canonical, sizeof canonical, "%lld", number);
-    if (errno || *end || strcmp(canonical, text) != 0) {
-        return;
-    }
-    bson_value_t value = {.value_type = BSON_TYPE_INT64, .value.v_int64 = number};
-    append_at(ids, count, &value); /* MongoDB compares numbers by value: this finds int32 too */
-}
-
-/* "12345678-1234-1234-1234-123456789abc" to 16 bytes; false when it is not that. */
-static bool parse_uuid(const char *text, uint8_t out[16])
-{
-    size_t n = 0;
-    if (strlen(text) != 36) {
-        return false;
-    }
-    for (size_t i = 0; i < 36;) {
-        if (i == 8 || i == 13 || i == 18 || i == 23) {
-            if (text[i++] != '-') {
-                return false;
-            }
-            continue;
-        }
-        char pair[3] = {text[i], text[i + 1], 0}, *end;
-        out[n++] = (uint8_t)strtoul(pair, &end, 16);
-        if (*end || pair[0] == '+' || pair[0] == '-' || pair[0] == ' ') {
-            return false;
-        }
-        i += 2;
-    }
-    return true;
-}
-
-void event_lookup_candidates(struct slice id, bson_t *ids)
-{
-    int count = 0;
-    uint8_t uuid[16];
-    char *text = memory_copy(id.data, id.len);
-    if (bson_utf8_validate(text, id.len, true)) {
-        bson_value_t value = {.value_type = BSON_TYPE_UTF8};
-        value.value.v_utf8.str = text;
-        value.value.v_utf8.len = (uint32_t)id.len;
-        append_at(ids, &count, &value);
-    }
-    if (bson_oid_is_valid(text, id.len) && id.len == 24) {
-        bson_value_t value = {.value_type = BSON_TYPE_OID};
-        bson_oid_init_from_string(&value.value.v_oid, text);
-        append_at(ids, &count, &value);
-    }
-    append_integers(text, ids, &count);
-    if (parse_uuid(text, uuid)) {
-        bson_value_t value = {.value_type = BSON_TYPE_BINARY};
-        value.value.v_binary.subtype = BSON_SUBTYPE_UUID;
-        value.value.v_binary.data = uuid;
-        value.value.v_binary.data_len = sizeof uuid;
-        append_at(ids, &count, &value);
-    }
-    free(text);
-}
 
 static int try_document(struct lookup *l, struct slice database, struct slice collection, const bson_t *document)
 {
@@ -187,7 +112,7 @@ static void build_filter(bson_t *filter, struct slice id)
     bson_init(filter);
     bson_append_document_begin(filter, "_id", -1, &in);
     bson_append_array_begin(&in, "$in", -1, &ids);
-    event_lookup_candidates(id, &ids);
+    text_values_append(id, &ids);
     bson_append_array_end(&in, &ids);
     bson_append_document_end(filter, &in);
 }

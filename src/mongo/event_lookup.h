@@ -20,7 +20,4 @@ enum event_lookup_outcome {
 int event_lookup(struct database *db, const struct mapping_set *mappings, const struct event_builder_options *build,
                  struct slice channel, struct slice id, struct buffer *json, struct error *err);
 
-/* Append to `ids` (a BSON array) the values of every type whose text is `id`: string, ObjectId, int32, int64, UUID. */
-void event_lookup_candidates(struct slice id, bson_t *ids);
-
 #endif

@@ -2,6 +2,7 @@
 #include "job_pool.h"
 
 #include "event_lookup.h"
+#include "history.h"
 #include "log.h"
 
 #include <pthread.h>
@@ -31,6 +32,22 @@ static void serve_event(struct job_pool *pool, struct job *job)
     }
 }
 
+static void serve_history(struct job_pool *pool, struct job *job)
+{
+    static struct log_limit limit;
+    struct history_options options = {
+        .sources = pool->options.sources,
+        .source_count = pool->options.source_count,
+        .build = pool->options.build,
+        .scan_max = pool->options.scan_max,
+    };
+    int rc = history_read(&options, job->history, &job->body, &job->code, &job->error);
+    job->status = rc == HISTORY_PAGE ? 200 : rc == HISTORY_REFUSED ? 400 : 503;
+    if (rc < 0) {
+        log_write_limited(&limit, LOG_LEVEL_WARN, "job", "history could not be read: %s", job->error.text);
+    }
+}
+
 static void *job_main(void *arg)
 {
     struct job_pool *pool = arg;
@@ -40,6 +57,9 @@ static void *job_main(void *arg)
         switch (job->type) {
         case JOB_EVENT:
             serve_event(pool, job);
+            break;
+        case JOB_HISTORY:
+            serve_history(pool, job);
             break;
         }
         mailbox_post(job->box, (struct message){.type = MESSAGE_JOB, .number = job->number, .object = job});

@@ -9,10 +9,8 @@
 
 enum { FIELDS_MAX = 8 }; /* alternatives of one placeholder */
 
-enum segment_kind { SEGMENT_LITERAL, SEGMENT_FIELD, SEGMENT_COLLECTION, SEGMENT_DATABASE };
-
 struct segment {
-    enum segment_kind kind;
+    enum template_kind kind;
     char *text;                       /* literal, or the inside of the braces; the slices below point into it */
     struct slice fields[FIELDS_MAX];
     size_t field_count;
@@ -28,7 +26,7 @@ struct template {
 static int compile_literal(struct segment *segment, struct error *err)
 {
     const char *text = segment->text;
-    segment->kind = SEGMENT_LITERAL;
+    segment->kind = TEMPLATE_LITERAL;
     if (strpbrk(text, "{}")) {
         return error_set(err, "segment \"%s\" must be either plain text or one {placeholder}", text);
     }
@@ -56,11 +54,11 @@ static int compile_placeholder(struct segment *segment, struct error *err)
     segment->text[len - 2] = '\0';
     const char *text = segment->text;
     if (text[0] == '$') {
-        segment->kind = strcmp(text, "$collection") == 0 ? SEGMENT_COLLECTION : SEGMENT_DATABASE;
-        bool known = segment->kind == SEGMENT_COLLECTION || strcmp(text, "$database") == 0;
+        segment->kind = strcmp(text, "$collection") == 0 ? TEMPLATE_COLLECTION : TEMPLATE_DATABASE;
+        bool known = segment->kind == TEMPLATE_COLLECTION || strcmp(text, "$database") == 0;
         return known ? 0 : error_set(err, "{%s} is unknown; there are {$collection} and {$database}", text);
     }
-    segment->kind = SEGMENT_FIELD;
+    segment->kind = TEMPLATE_FIELD;
     for (;;) {
         size_t part = strcspn(text, "|");
         if (add_field(segment, text, part, err) < 0) {
@@ -232,14 +230,14 @@ static int expand_segment(const struct segment *segment, struct slice database, 
                           struct error *reason)
 {
     switch (segment->kind) {
-    case SEGMENT_LITERAL:
+    case TEMPLATE_LITERAL:
         buffer_append_text(channel, segment->text);
         return 0;
-    case SEGMENT_COLLECTION:
+    case TEMPLATE_COLLECTION:
         return expand_name(collection, "collection", channel, reason);
-    case SEGMENT_DATABASE:
+    case TEMPLATE_DATABASE:
         return expand_name(database, "database", channel, reason);
-    case SEGMENT_FIELD:
+    case TEMPLATE_FIELD:
         break;
     }
     return expand_field(segment, document, channel, values, reason);
@@ -282,11 +280,11 @@ int template_append_shape(const struct template *t, struct slice database, const
         if (i > 0) {
             buffer_append_byte(out, ':');
         }
-        if (segment->kind == SEGMENT_LITERAL) {
+        if (segment->kind == TEMPLATE_LITERAL) {
             buffer_append_text(out, segment->text);
-        } else if (segment->kind == SEGMENT_FIELD || (segment->kind == SEGMENT_COLLECTION && !collection)) {
+        } else if (segment->kind == TEMPLATE_FIELD || (segment->kind == TEMPLATE_COLLECTION && !collection)) {
             buffer_append_byte(out, '*');
-        } else if (append_segment(out, segment->kind == SEGMENT_DATABASE ? database : *collection) < 0) {
+        } else if (append_segment(out, segment->kind == TEMPLATE_DATABASE ? database : *collection) < 0) {
             return -1;
         }
     }
@@ -295,13 +293,13 @@ int template_append_shape(const struct template *t, struct slice database, const
 
 bool template_last_optional(const struct template *t)
 {
-    return t->count > 1 && t->segments[t->count - 1].kind == SEGMENT_FIELD;
+    return t->count > 1 && t->segments[t->count - 1].kind == TEMPLATE_FIELD;
 }
 
 bool template_uses_collection(const struct template *t)
 {
     for (size_t i = 0; i < t->count; i++) {
-        if (t->segments[i].kind == SEGMENT_COLLECTION) {
+        if (t->segments[i].kind == TEMPLATE_COLLECTION) {
             return true;
         }
     }
@@ -329,5 +327,20 @@ size_t template_count(const struct template *t)
 
 const char *template_literal(const struct template *t, size_t segment)
 {
-    return t->segments[segment].kind == SEGMENT_LITERAL ? t->segments[segment].text : NULL;
+    return t->segments[segment].kind == TEMPLATE_LITERAL ? t->segments[segment].text : NULL;
+}
+
+enum template_kind template_kind(const struct template *t, size_t segment)
+{
+    return t->segments[segment].kind;
+}
+
+size_t template_field_count(const struct template *t, size_t segment)
+{
+    return t->segments[segment].field_count;
+}
+
+struct slice template_field(const struct template *t, size_t segment, size_t index)
+{
+    return t->segments[segment].fields[index];
 }

@@ -65,4 +65,12 @@ size_t template_count(const struct template *t);
 /* The literal text of a segment, or NULL when it is a placeholder. */
 const char *template_literal(const struct template *t, size_t segment);
 
+/* What a segment is. */
+enum template_kind { TEMPLATE_LITERAL, TEMPLATE_FIELD, TEMPLATE_COLLECTION, TEMPLATE_DATABASE };
+enum template_kind template_kind(const struct template *t, size_t segment);
+
+/* The fields of a TEMPLATE_FIELD segment in the order in which they count: how many (1 to 8), and one of them. */
+size_t template_field_count(const struct template *t, size_t segment);
+struct slice template_field(const struct template *t, size_t segment, size_t index);
+
 #endif
