@@ -18,6 +18,19 @@ int64_t clock_wall_ms(void)
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
 }
 
+struct timespec clock_deadline(int64_t in_ms)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_REALTIME, &t);
+    t.tv_sec += in_ms / 1000;
+    t.tv_nsec += (in_ms % 1000) * 1000000;
+    if (t.tv_nsec >= 1000000000) {
+        t.tv_nsec -= 1000000000;
+        t.tv_sec++;
+    }
+    return t;
+}
+
 /* Days since 1970 to a date of the proleptic Gregorian calendar: gmtime_r fails far outside of it, documents do not. */
 static void civil_from_days(int64_t days, int64_t *year, int *month, int *day)
 {

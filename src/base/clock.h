@@ -7,12 +7,16 @@
 
 #include <stddef.h>
 #include <stdint.h>
+#include <time.h>
 
 /* Monotonic time [us]. */
 int64_t clock_mono_us(void);
 
 /* Wall clock, milliseconds since 1970 UTC. */
 int64_t clock_wall_ms(void);
+
+/* The moment in_ms from now, as pthread_cond_timedwait() wants it. */
+struct timespec clock_deadline(int64_t in_ms);
 
 /* "2026-11-21T09:52:13.021Z" is 24 bytes; years outside 0..9999 take more. */
 enum { CLOCK_ISO_MAX = 40 };

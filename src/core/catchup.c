@@ -2,11 +2,11 @@
 #include "catchup.h"
 
 #include "buffer.h"
+#include "clock.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
-#include <time.h>
 
 /* A request at most this far [s of cluster time] ahead of a running sweep waits for it instead of opening another. */
 enum { JOIN_AHEAD_S = 60 };
@@ -161,22 +161,9 @@ static bool has_room(struct sweep *s)
     return window.bytes < s->window_bytes || median_has_moved(s, &window);
 }
 
-static struct timespec deadline_in(int wait_ms)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_REALTIME, &t);
-    t.tv_sec += wait_ms / 1000;
-    t.tv_nsec += (long)(wait_ms % 1000) * 1000000;
-    if (t.tv_nsec >= 1000000000) {
-        t.tv_nsec -= 1000000000;
-        t.tv_sec++;
-    }
-    return t;
-}
-
 bool sweep_wait_for_room(struct sweep *s, int wait_ms)
 {
-    struct timespec deadline = deadline_in(wait_ms);
+    struct timespec deadline = clock_deadline(wait_ms);
     int timed_out = 0;
     pthread_mutex_lock(&s->lock);
     while (!has_room(s) && !timed_out) {

@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+enum { AWAY_AFTER_US = 5000000 };
+
 struct source *source_new(const struct source_options *options)
 {
     struct source *s = memory_zero(1, sizeof *s);
@@ -68,6 +70,12 @@ void source_note_cluster_time(struct source *s, uint64_t cluster_time)
         atomic_store(&s->status.cluster_seen_us, now_us);
     }
     atomic_store(&s->status.contact_us, now_us);
+}
+
+bool source_is_away(struct source *s)
+{
+    int64_t contact_us = atomic_load(&s->status.contact_us);
+    return contact_us != 0 && clock_mono_us() - contact_us > AWAY_AFTER_US;
 }
 
 uint32_t source_cluster_seconds(struct source *s)

@@ -71,6 +71,9 @@ void source_copy_error(struct source *source, char out[256]);
 /* The deployment told its cluster time. */
 void source_note_cluster_time(struct source *source, uint64_t cluster_time);
 
+/* Has MongoDB not answered for five seconds? False before it ever did. */
+bool source_is_away(struct source *source);
+
 /* Estimate of the deployment's clock now, in seconds (never this machine's clock); 0 = not known yet. */
 uint32_t source_cluster_seconds(struct source *source);
 

@@ -2,19 +2,14 @@
  * lost MongoDB is "degraded", or a fail-over would take every instance out of its balancer. */
 #include "endpoints.h"
 
-#include "clock.h"
 #include "reply.h"
 
 #include <string.h>
 
-enum { AWAY_AFTER_US = 5000000 };
-
 static bool is_degraded(const struct http_context *context)
 {
-    int64_t now_us = clock_mono_us();
     for (unsigned i = 0; i < context->source_count; i++) {
-        const struct source_status *status = &context->sources[i]->status;
-        if (!atomic_load(&status->opened) || now_us - atomic_load(&status->contact_us) > AWAY_AFTER_US) {
+        if (!atomic_load(&context->sources[i]->status.opened) || source_is_away(context->sources[i])) {
             return true;
         }
     }

@@ -58,12 +58,7 @@ static int read_limit(struct draft *d)
 
 static int read_filter(struct draft *d)
 {
-    struct filter_request asked = {
-        .min_level = params_get(d->params, "min_level"),
-        .level = params_get(d->params, "level"),
-        .q = params_get(d->params, "q"),
-    };
-    return filter_new(&asked, &d->request->filter, &d->error) == 0 ? 0 : refuse(d, "invalid_filter");
+    return params_read_filter(d->params, &d->request->filter, &d->error) == 0 ? 0 : refuse(d, "invalid_filter");
 }
 
 static int read_channels(struct draft *d, const struct http_context *context)

@@ -1,7 +1,6 @@
 /* endpoint_stream - GET, HEAD and POST /api/logs/stream: from parameters to a stream (CONTRACT section 4). */
 #include "endpoints.h"
 
-#include "clock.h"
 #include "cors.h"
 #include "params.h"
 #include "reply.h"
@@ -106,11 +105,6 @@ static void answer_head(struct exchange *x, const struct http_settings *settings
 
 static int read_filter(const struct params *params, struct stream_request *request, struct error *err)
 {
-    struct filter_request filter = {
-        .min_level = params_get(params, "min_level"),
-        .level = params_get(params, "level"),
-        .q = params_get(params, "q"),
-    };
     const char *rate = params_get(params, "max_rate");
     char *end = NULL;
     long events = rate ? strtol(rate, &end, 10) : 0;
@@ -118,7 +112,7 @@ static int read_filter(const struct params *params, struct stream_request *reque
         return error_set(err, "max_rate: must be a number from 1 to %d", MAX_RATE_MAX);
     }
     request->max_rate = (uint32_t)events;
-    return filter_new(&filter, &request->filter, err);
+    return params_read_filter(params, &request->filter, err);
 }
 
 static bool is_full(const struct loop *loop)

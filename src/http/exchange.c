@@ -33,7 +33,6 @@ struct http_server {
 struct exchange {
     struct evhttp_request *request;
     struct evhttp_connection *connection;
-    struct http_server *server;
     void (*gone)(void *arg); /* deferred: tell that the client left */
     void *gone_arg;
 };
@@ -221,7 +220,6 @@ static void on_request(struct evhttp_request *request, void *arg)
     struct exchange *x = memory_zero(1, sizeof *x);
     x->request = request;
     x->connection = evhttp_request_get_connection(request);
-    x->server = server;
     server->options.handler(x, server->options.arg);
 }
 

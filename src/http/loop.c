@@ -14,7 +14,6 @@
 #include "stream_inside.h"
 
 #include <event2/event.h>
-#include <event2/thread.h>
 #include <malloc.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -23,7 +22,6 @@
 enum {
     REQUEST_TIMEOUT_S = 10,
     TICK_MS = 500,
-    AWAY_AFTER_US = 5000000, /* without an answer from MongoDB a source counts as away */
     RECONNECT_SPREAD_MS = 2000,
     TRIM_AFTER = 500,        /* streams */
     STOP_CHECK_MS = 10,
@@ -42,16 +40,10 @@ static void give_memory_back(struct loop *loop)
     }
 }
 
-static bool is_away(struct source *source)
-{
-    int64_t contact_us = atomic_load(&source->status.contact_us);
-    return contact_us != 0 && clock_mono_us() - contact_us > AWAY_AFTER_US;
-}
-
 static void check_source(struct loop *loop, unsigned index)
 {
     struct source *source = loop->context->sources[index];
-    bool away = is_away(source);
+    bool away = source_is_away(source);
     if (away == loop->source_away[index]) {
         return;
     }

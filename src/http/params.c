@@ -212,3 +212,13 @@ const char *params_get_any(const struct params *p, const char *const *names)
     }
     return NULL;
 }
+
+int params_read_filter(const struct params *p, struct filter **out, struct error *err)
+{
+    struct filter_request request = {
+        .min_level = params_get(p, "min_level"),
+        .level = params_get(p, "level"),
+        .q = params_get(p, "q"),
+    };
+    return filter_new(&request, out, err);
+}

@@ -7,6 +7,7 @@
 #define TAILWATER_HTTP_PARAMS_H
 
 #include "error.h"
+#include "filter.h"
 #include "frame.h"
 
 struct params;
@@ -22,6 +23,9 @@ void params_free(struct params *params);
 
 /* The value of the first parameter with this name, or NULL; an empty value counts as absent. */
 const char *params_get(const struct params *params, const char *name);
+
+/* The filter that min_level, level and q ask for; NULL when none does. Returns 0, or -1 with *err. */
+int params_read_filter(const struct params *params, struct filter **out, struct error *err);
 
 /* The first of several synonyms that is present, or NULL. names: NULL-terminated. */
 const char *params_get_any(const struct params *params, const char *const *names);
