@@ -102,6 +102,16 @@ void filter_free(struct filter *f)
     }
 }
 
+struct filter *filter_copy(const struct filter *f)
+{
+    if (!f) {
+        return NULL;
+    }
+    struct filter *copy = memory_copy(f, sizeof *f);
+    copy->scratch = (struct buffer)BUFFER_INIT;
+    return copy;
+}
+
 /* --- strings --------------------------------------------------------------------------------------- */
 
 static bool contains(const struct filter *f, const char *text, size_t len)

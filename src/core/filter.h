@@ -32,6 +32,9 @@ struct filter_request {
 int filter_new(const struct filter_request *request, struct filter **out, struct error *err);
 void filter_free(struct filter *filter);
 
+/* Another one that passes the same, for another thread; NULL for NULL. */
+struct filter *filter_copy(const struct filter *filter);
+
 /* Does an event of this level with this JSON line pass? A NULL filter passes everything. */
 bool filter_passes(struct filter *filter, uint8_t level, struct slice line);
 

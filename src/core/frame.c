@@ -2,6 +2,7 @@
 #include "frame.h"
 
 #include "buffer.h"
+#include "rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,9 +33,10 @@ __attribute__((noinline)) static char *put(char *at, const void *data, size_t le
 struct frame *frame_new(const struct frame_event *event)
 {
     char id[EVENT_ID_TEXT_LEN];
-    size_t id_len = event_id_format(event->id, id);
+    size_t id_len = event->without_id ? 0 : event_id_format(event->id, id);
+    size_t id_line_len = id_len ? strlen("id: ") + id_len + 1 : 0;
     size_t body_len = strlen("event: ") + event->event.len + strlen("\ndata: ") + event->data.len + strlen("\n\n");
-    size_t sse_len = strlen("id: ") + id_len + 1 + body_len;
+    size_t sse_len = id_line_len + body_len;
     char size_line[20];
     size_t size_len = (size_t)snprintf(size_line, sizeof size_line, "%zx\r\n", sse_len);
 
@@ -44,9 +46,11 @@ struct frame *frame_new(const struct frame_event *event)
     char *wire = f->bytes + f->channel_len;
     char *at = put(wire, size_line, size_len);
     f->sse_at = (uint32_t)(at - wire);
-    at = put(at, "id: ", 4);
-    at = put(at, id, id_len);
-    at = put(at, "\n", 1);
+    if (id_len) {
+        at = put(at, "id: ", 4);
+        at = put(at, id, id_len);
+        at = put(at, "\n", 1);
+    }
     f->body_at = (uint32_t)(at - wire);
     at = put(at, "event: ", 7);
     at = put(at, event->event.data, event->event.len);
@@ -58,10 +62,11 @@ struct frame *frame_new(const struct frame_event *event)
     return f;
 }
 
-struct frame *frame_new_loss(uint64_t from, struct event_id to)
+struct frame *frame_new_loss(uint64_t from, struct event_id to, struct rows *rows)
 {
     struct frame *f = frame_alloc(FRAME_LOSS, to, (struct slice){NULL, 0}, 0);
     f->gap_from = from;
+    f->rows = rows;
     return f;
 }
 
@@ -79,11 +84,12 @@ struct frame *frame_ref(struct frame *frame)
 void frame_unref(struct frame *frame)
 {
     if (frame && atomic_fetch_sub_explicit(&frame->refs, 1, memory_order_acq_rel) == 1) {
+        rows_unref(frame->rows);
         free(frame);
     }
 }
 
 size_t frame_cost(const struct frame *frame)
 {
-    return sizeof *frame + frame->channel_len + frame->chunk_len;
+    return sizeof *frame + frame->channel_len + frame->chunk_len + (frame->rows ? frame->rows->bytes : 0);
 }

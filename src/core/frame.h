@@ -7,7 +7,7 @@
  *                              ^chunk    ^sse      ^body                      ^
  *
  * so that HTTP/1.1 (chunked), HTTP/1.0 (sse), streams with an id line of their own (body) and NDJSON (data) are slices
- * of the same bytes.
+ * of the same bytes. Rows (rows.h) and events that were polled have no id line: they cannot be resumed from.
  *
  * A journal also holds frames that are not events: a loss of the source (every reader crosses it as a `gap`) and an
  * oversize event whose content is unknown. They have no wire bytes; the connection words them.
@@ -41,6 +41,8 @@ enum frame_level {
     FRAME_LEVEL_FATAL = 60,
 };
 
+struct rows;
+
 struct slice {
     const char *data;
     size_t len;
@@ -53,6 +55,7 @@ struct frame {
     uint16_t channel_len;
     struct event_id id;
     uint64_t gap_from;       /* FRAME_LOSS: cluster time up to which nothing is missing, else 0 */
+    struct rows *rows;       /* FRAME_LOSS: what the collections still hold of it, one reference; NULL = was not read */
     int64_t wall_ms;         /* the change's wallTime; 0 = unknown */
     uint32_t chunk_len;      /* all wire bytes; 0 for frames that are not events */
     uint32_t sse_at, body_at, data_at; /* offsets into the wire bytes */
@@ -67,14 +70,15 @@ struct frame_event {
     struct slice event; /* SSE event name, already validated: no CR, LF, not empty */
     struct slice data;  /* one line of JSON: no CR, LF or NUL */
     uint8_t level;
+    bool without_id; /* no id line; the id counts inside all the same */
     int64_t wall_ms;
 };
 
 /* Build the bytes; gives one reference. */
 struct frame *frame_new(const struct frame_event *event);
 
-/* A loss between cluster time `from` and position `to`; gives one reference. */
-struct frame *frame_new_loss(uint64_t from, struct event_id to);
+/* A loss between cluster time `from` and position `to`; gives one reference. Takes rows, which may be NULL. */
+struct frame *frame_new_loss(uint64_t from, struct event_id to, struct rows *rows);
 
 /* An oversize event that could have gone to any channel of pattern; gives one reference. */
 struct frame *frame_new_oversize(struct event_id id, struct slice pattern);
@@ -82,7 +86,7 @@ struct frame *frame_new_oversize(struct event_id id, struct slice pattern);
 struct frame *frame_ref(struct frame *frame);
 void frame_unref(struct frame *frame); /* NULL is fine */
 
-/* Bytes of memory that the frame takes. */
+/* Bytes of memory that the frame takes, with its rows. */
 size_t frame_cost(const struct frame *frame);
 
 static inline struct slice frame_channel(const struct frame *f)
@@ -96,7 +100,7 @@ static inline struct slice frame_chunk(const struct frame *f)
     return (struct slice){f->bytes + f->channel_len, f->chunk_len};
 }
 
-/* "id: …\nevent: …\ndata: …\n\n" */
+/* "id: …\nevent: …\ndata: …\n\n", without the id line for what has none */
 static inline struct slice frame_sse(const struct frame *f)
 {
     return (struct slice){f->bytes + f->channel_len + f->sse_at, f->chunk_len - f->sse_at - 2};

@@ -22,18 +22,32 @@ struct job_queue *job_queue_new(size_t max)
     return q;
 }
 
+static void free_texts(char **texts, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        free(texts[i]);
+    }
+    free(texts);
+}
+
 void history_request_free(struct history_request *request)
 {
     if (!request) {
         return;
     }
-    for (size_t i = 0; i < request->channel_count; i++) {
-        free(request->channels[i]);
-    }
-    free(request->channels);
+    free_texts(request->channels, request->channel_count);
     free(request->position);
     filter_free(request->filter);
     free(request);
+}
+
+void rows_request_free(struct rows_request *request)
+{
+    if (request) {
+        free_texts(request->channels, request->channel_count);
+        filter_free(request->filter);
+        free(request);
+    }
 }
 
 void job_free(struct job *job)
@@ -42,6 +56,8 @@ void job_free(struct job *job)
         free(job->channel);
         free(job->id);
         history_request_free(job->history);
+        rows_request_free(job->wanted);
+        rows_unref(job->rows);
         buffer_fini(&job->body);
         free(job);
     }

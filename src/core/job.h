@@ -12,12 +12,14 @@
 #include "error.h"
 #include "filter.h"
 #include "mailbox.h"
+#include "rows.h"
 
 #include <stddef.h>
 
 enum job_type {
     JOB_EVENT,   /* one document whole: GET /api/logs/event */
     JOB_HISTORY, /* a page: GET /api/logs/history; of all sources */
+    JOB_ROWS,    /* tail=, since=, what is left of a lost span: see rows.h */
 };
 
 /* What a page of history shall hold. Owned by its job. */
@@ -30,17 +32,31 @@ struct history_request {
     struct filter *filter; /* or NULL */
 };
 
+/* What rows shall be read. Owned by its job. */
+struct rows_request {
+    char **channels; /* valid channels and patterns; none = every channel */
+    size_t channel_count;
+    struct filter *filter; /* or NULL */
+    size_t limit;          /* the newest so many that pass */
+    size_t max_bytes;      /* of all of them together, as rows->bytes counts; fewer come when it is reached */
+    int64_t from_ms, to_ms; /* only documents of this time, both included; 0 = no bound */
+    unsigned sources;      /* a bit for each source to read, by index */
+    bool replay;           /* mark them "replay":true */
+};
+
 struct job {
     enum job_type type;
     unsigned source;      /* JOB_EVENT: index of the source to ask */
     char *channel;        /* JOB_EVENT: the channel the answer must belong to */
     char *id;             /* JOB_EVENT: text of _id */
     struct history_request *history; /* JOB_HISTORY */
+    struct rows_request *wanted;     /* JOB_ROWS */
     struct mailbox *box;  /* who wants the answer */
     uint64_t number;      /* and for which exchange */
     /* the answer */
     int status;           /* 200, 400, 404, 503 */
     struct buffer body;   /* JSON for 200 */
+    struct rows *rows;    /* JOB_ROWS: for 200, one reference */
     const char *code;     /* of a problem, constant; NULL = the endpoint's own for this status */
     struct error error;   /* and its sentence */
     struct job *next;
@@ -62,5 +78,6 @@ void job_queue_stop(struct job_queue *queue);
 
 void job_free(struct job *job);
 void history_request_free(struct history_request *request); /* NULL is fine */
+void rows_request_free(struct rows_request *request);          /* NULL is fine */
 
 #endif

@@ -117,6 +117,9 @@ static void answer_job(struct loop *loop, struct job *job)
     case JOB_HISTORY:
         endpoint_history_answer(loop, job);
         break;
+    case JOB_ROWS:
+        job_free(job);
+        break;
     }
 }
 

@@ -61,6 +61,9 @@ static void *job_main(void *arg)
         case JOB_HISTORY:
             serve_history(pool, job);
             break;
+        case JOB_ROWS:
+            job->status = 503;
+            break;
         }
         mailbox_post(job->box, (struct message){.type = MESSAGE_JOB, .number = job->number, .object = job});
     }

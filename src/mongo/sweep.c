@@ -68,7 +68,7 @@ static uint64_t place_after_loss(struct run *run)
 
 static void tell_loss(struct run *run, uint64_t to)
 {
-    struct frame *loss = frame_new_loss(run->lost_from, event_id_position(to));
+    struct frame *loss = frame_new_loss(run->lost_from, event_id_position(to), NULL);
     catchup_advance(run->catchup, run->sweep, &loss, 1, to - 1);
     run->lost_from = 0;
     run->lost_attempts = 0;

@@ -135,7 +135,7 @@ static bool is_far_back(struct watcher *w)
 
 static void tell_loss(struct watcher *w)
 {
-    struct frame *loss = frame_new_loss(w->lost_from, event_id_position(w->start));
+    struct frame *loss = frame_new_loss(w->lost_from, event_id_position(w->start), NULL);
     log_error("watcher",
               "source %s: history was lost, the oplog no longer reaches back; a gap of %u s is told to every reader",
               w->source->name, (unsigned)((w->start >> 32) - (w->lost_from >> 32)));

@@ -70,7 +70,7 @@ static void test_sizes(void **state)
 static void test_gaps(void **state)
 {
     (void)state;
-    struct frame *loss = frame_new_loss(5, event_id_position(9));
+    struct frame *loss = frame_new_loss(5, event_id_position(9), NULL);
     assert_int_equal(loss->kind, FRAME_LOSS);
     assert_int_equal(loss->gap_from, 5);
     assert_int_equal(loss->id.cluster_time, 9);
@@ -88,7 +88,7 @@ static void test_gaps(void **state)
 static void test_references(void **state)
 {
     (void)state;
-    struct frame *f = frame_new_loss(1, event_id_position(2));
+    struct frame *f = frame_new_loss(1, event_id_position(2), NULL);
     assert_ptr_equal(frame_ref(f), f);
     frame_unref(f);
     assert_int_equal(f->gap_from, 1); /* still there */

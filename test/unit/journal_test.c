@@ -191,7 +191,7 @@ static void test_loss(void **state)
     struct journal *j = open_journal(100, 10);
     append(j, 20, 1, 20);
     append(j, 30, 2, 29);
-    struct frame *loss = frame_new_loss(29, event_id_position(50));
+    struct frame *loss = frame_new_loss(29, event_id_position(50), NULL);
     journal_append(j, &loss, 1, 49);
     append(j, 50, 3, 50);
     expect_place(j, (struct event_id){40, 9}, JOURNAL_FOUND, 3);   /* it was lost: the gap tells so */

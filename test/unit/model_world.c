@@ -270,7 +270,7 @@ static void watcher_lose(struct model_world *w)
     start = start < w->now + 1 ? start : w->now + 1;
     seek(w, &w->watcher, start > from ? start : from + 1);
     start = w->watcher.complete + 1;
-    struct frame *loss = frame_new_loss(from, event_id_position(start));
+    struct frame *loss = frame_new_loss(from, event_id_position(start), NULL);
     note_loss(w, start);
     journal_append(w->source->journal, &loss, 1, start - 1);
     w->stats->losses++;
@@ -304,7 +304,7 @@ static void sweep_lose(struct model_world *w, struct model_run *run)
         start = journal.floor;
     }
     seek(w, &run->place, start);
-    struct frame *loss = frame_new_loss(from, event_id_position(start));
+    struct frame *loss = frame_new_loss(from, event_id_position(start), NULL);
     note_loss(w, start);
     catchup_advance(w->source->catchup, run->sweep, &loss, 1, start - 1);
     w->stats->sweep_losses++;
