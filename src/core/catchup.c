@@ -201,6 +201,11 @@ void catchup_free(struct catchup *c)
     free(c);
 }
 
+size_t catchup_window_bytes(const struct catchup *c)
+{
+    return c->limits.window_bytes;
+}
+
 /* Can a reader at this point read the window now? */
 static bool covers(struct sweep *s, struct event_id point)
 {

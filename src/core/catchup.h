@@ -37,6 +37,9 @@ void catchup_request(struct catchup *catchup, struct event_id point, struct mail
 /* The reader is gone: forget its request, if it still waits. An answer may be under way all the same. */
 void catchup_cancel(struct catchup *catchup, struct mailbox *box, uint64_t number);
 
+/* Bytes that a sweep's window holds, about. */
+size_t catchup_window_bytes(const struct catchup *catchup);
+
 /* Where members read. Watch sweep_is_over() when it has nothing more. */
 struct journal *sweep_window(struct sweep *sweep);
 

@@ -29,6 +29,7 @@ struct source_status {
     _Atomic int state;                  /* enum source_state */
     atomic_bool opened;                 /* has been open once */
     _Atomic uint64_t cluster_time;      /* newest cluster time that the deployment told us */
+    _Atomic uint64_t live_from;         /* what is older was the past already when the source was first opened */
     _Atomic int64_t cluster_seen_us;    /* monotonic time of that */
     _Atomic int64_t lag_ms;             /* wall clock - wallTime of the last event of the last batch; -1 = unknown */
     _Atomic int64_t contact_us;         /* monotonic time of the last answer from MongoDB */

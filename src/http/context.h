@@ -33,6 +33,8 @@ struct http_settings {
     unsigned channels_max;
     size_t queue_bytes;         /* unsent bytes before a stream is pulled from */
     int stall_s;
+    size_t replay_max;          /* documents that since= and a lost span send from the collections */
+    size_t rows_bytes;          /* memory for documents read from collections, of all streams together */
     size_t header_bytes, body_bytes;
 };
 
@@ -42,6 +44,7 @@ struct http_counters {
     _Atomic uint64_t connections_total; /* ever opened */
     _Atomic uint64_t deliveries;        /* events written to clients */
     _Atomic uint64_t gaps, refused;
+    _Atomic uint64_t rows_bytes;        /* taken now of the setting of that name */
 };
 
 struct http_context {

@@ -4,6 +4,7 @@
 #include "cors.h"
 #include "params.h"
 #include "reply.h"
+#include "since.h"
 #include "stream.h"
 #include "stream_frames.h"
 
@@ -12,7 +13,7 @@
 #include <string.h>
 #include <strings.h>
 
-enum { MAX_RATE_MAX = 1000000 };
+enum { MAX_RATE_MAX = 1000000, TAIL_MAX = 10000 };
 
 static bool accepts(const struct exchange *x, const char *type)
 {
@@ -63,7 +64,7 @@ static void read_resume(const struct loop *loop, const struct exchange *x, const
 /* Features of the contract that this version does not have must not be ignored in silence. */
 static const char *unsupported_param(const struct params *params)
 {
-    static const char *const names[] = {"tail", "since", "ticket", NULL};
+    static const char *const names[] = {"ticket", NULL};
     for (const char *const *n = names; *n; n++) {
         if (params_get(params, *n)) {
             return *n;
@@ -115,6 +116,20 @@ static int read_filter(const struct params *params, struct stream_request *reque
     return params_read_filter(params, &request->filter, err);
 }
 
+/* Where to begin, for a client without an id. */
+static int read_start(const struct loop *loop, const struct params *params, struct stream_request *request,
+                      struct error *err)
+{
+    const char *tail = params_get(params, "tail"), *since = params_get(params, "since");
+    char *end = NULL;
+    unsigned long rows = tail ? strtoul(tail, &end, 10) : 0;
+    if (tail && (tail[strspn(tail, "0123456789")] || rows > TAIL_MAX)) {
+        return error_set(err, "tail: must be a number from 0 to %d", TAIL_MAX);
+    }
+    request->tail = (uint32_t)rows;
+    return since ? since_parse(since, loop->context->sources[0], &request->since_ms, err) : 0;
+}
+
 static bool is_full(const struct loop *loop)
 {
     const struct http_context *context = loop->context;
@@ -139,8 +154,14 @@ static void open_stream(struct loop *loop, struct exchange *x, const struct para
         return;
     }
     if (read_filter(params, &request, &err) != 0) {
+        code = "invalid_filter";
+    } else if (read_start(loop, params, &request, &err) != 0) {
+        code = "invalid_start";
+    }
+    if (code) {
+        reply_problem(x, settings, 400, code, err.text);
         subscription_free(request.subscription);
-        reply_problem(x, settings, 400, "invalid_filter", err.text);
+        filter_free(request.filter);
         return;
     }
     if (exchange_method(x) == METHOD_HEAD) {

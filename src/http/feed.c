@@ -43,13 +43,46 @@ static void locate(struct feed *feed)
     catchup_request(feed->source->catchup, feed->point, feed->box, feed->connection, feed->source->index);
 }
 
+/* The first cluster time that is not the past for someone who comes now. A source that warms its journal reads what is
+ * past for everyone; the newest time that the deployment told counts only while the source scans: at the tail, what is
+ * complete is certain to be majority committed, too. */
+static uint64_t present(const struct source_status *status, uint64_t complete)
+{
+    uint64_t now = complete + 1, live_from = atomic_load(&status->live_from);
+    bool scans = atomic_load(&status->state) == SOURCE_SCANNING;
+    uint64_t told = scans ? atomic_load(&status->cluster_time) + 1 : 0;
+    now = live_from > now ? live_from : now;
+    return told > now ? told : now;
+}
+
 void feed_start_live(struct feed *feed)
 {
     struct journal_state journal;
     journal_state(feed->source->journal, &journal);
+    uint64_t now = present(&feed->source->status, journal.complete);
     feed->state = FEED_LIVE;
     feed->number = journal.next;
-    feed->last = feed->point = event_id_position(journal.complete + 1);
+    feed->last = feed->point = event_id_position(now);
+    feed->skip_before = now;
+}
+
+void feed_hold(struct feed *feed, const struct feed_cursor *cursor)
+{
+    if (feed->state == FEED_WAITING) {
+        return; /* it reads nothing anyway, and has no point yet */
+    }
+    if (feed->state == FEED_LIVE) {
+        feed_fall_back(feed, cursor->number, feed_cursor_reached(cursor));
+    }
+    feed_stop(feed);
+    feed->state = FEED_HELD;
+}
+
+void feed_release(struct feed *feed)
+{
+    if (feed->state == FEED_HELD) {
+        locate(feed);
+    }
 }
 
 void feed_start_at(struct feed *feed, struct event_id point)
@@ -132,6 +165,15 @@ static void advance_to(struct feed *feed, uint64_t complete)
     }
 }
 
+/* The window has moved past it: queue again, and notice when that goes on and on. */
+static void fall_out(struct feed *feed)
+{
+    bool got_ahead = feed->taken_bytes >= catchup_window_bytes(feed->source->catchup);
+    feed->starved = got_ahead ? 0 : feed->starved + 1;
+    feed->taken_bytes = 0;
+    locate(feed);
+}
+
 static int read_window(struct feed *feed, struct frame **out, int max)
 {
     struct journal *window = sweep_window(feed->sweep);
@@ -146,7 +188,7 @@ static int read_window(struct feed *feed, struct frame **out, int max)
     }
     int n = journal_read(window, &feed->number, out, max);
     if (n < 0) {
-        locate(feed);
+        fall_out(feed);
         return 0;
     }
     sweep_progress(feed->sweep, feed->member, feed->number);
@@ -186,6 +228,7 @@ int feed_read(struct feed *feed, const struct feed_cursor *cursor, struct frame 
     case FEED_WAITING:
     case FEED_LIVE:
     case FEED_QUEUED:
+    case FEED_HELD:
         break;
     }
     return 0;

@@ -6,6 +6,7 @@
  *   PULLING   reads the source's journal by itself: a reconnect, a slow reader
  *   QUEUED    its point lies before the journal; waits for a catch-up sweep
  *   SWEEPING  reads a sweep's window
+ *   HELD      waits for rows that come first (stream_rows.c)
  *
  * Pull is the same code for all: read frames after the point, advance the point, become LIVE at the place up to which the
  * loop has fanned out. Thread: the loop's.
@@ -15,7 +16,9 @@
 
 #include "source.h"
 
-enum feed_state { FEED_WAITING, FEED_LIVE, FEED_PULLING, FEED_QUEUED, FEED_SWEEPING };
+enum feed_state { FEED_WAITING, FEED_LIVE, FEED_PULLING, FEED_QUEUED, FEED_SWEEPING, FEED_HELD };
+
+enum { FEED_STARVED_AFTER = 3 };
 
 /* How far the loop has fanned a source out. */
 struct feed_cursor {
@@ -35,17 +38,31 @@ struct feed {
     bool overlap;            /* the point's event was not found: all of its cluster time comes again */
     uint64_t looked;         /* seeking in a window: its entries before this one were looked at */
     bool missed;             /* and some of the point's cluster time were not */
+    size_t taken_bytes;      /* of frames passed since it last queued */
+    unsigned starved;        /* how often in a row it fell out of a window without having passed a window's worth */
     struct sweep *sweep;
     unsigned member;
     struct mailbox *box;     /* who is told by a sweep, and as what */
     uint64_t connection;
 };
 
-/* Start live, from what comes next. */
+/* Start live, from what comes next; while the source still reads its past, from the deployment's present. */
 void feed_start_live(struct feed *feed);
 
 /* Start (or go on) after a point. */
 void feed_start_at(struct feed *feed, struct event_id point);
+
+/* Read nothing for now; the point is kept. */
+void feed_hold(struct feed *feed, const struct feed_cursor *cursor);
+
+/* Go on at the point where it was held. */
+void feed_release(struct feed *feed);
+
+/* Has it queued again three times without getting ahead? It will not get there. */
+static inline bool feed_is_starved(const struct feed *feed)
+{
+    return feed->starved >= FEED_STARVED_AFTER;
+}
 
 /* A sweep answered. Borrows it. */
 void feed_offer_sweep(struct feed *feed, struct sweep *sweep);
@@ -59,6 +76,7 @@ int feed_read(struct feed *feed, const struct feed_cursor *cursor, struct frame 
 /* This frame, the next of those read, was handled. */
 static inline void feed_passed(struct feed *feed, const struct frame *frame)
 {
+    feed->taken_bytes += frame_cost(frame);
     /* Never back: the point may lie ahead of what is read, and a position says less than an event of its time. */
     uint64_t time = frame->id.cluster_time;
     if (time > feed->point.cluster_time || (time == feed->point.cluster_time && !event_id_is_position(frame->id))) {

@@ -55,6 +55,15 @@ static void check_source(struct loop *loop, unsigned index)
     }
 }
 
+static void tend_streams(struct loop *loop)
+{
+    struct stream *s, *next;
+    DL_FOREACH_SAFE(loop->pulling, s, next)
+    {
+        stream_tend(s);
+    }
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -64,6 +73,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     for (unsigned i = 0; i < loop->context->source_count; i++) {
         check_source(loop, i);
     }
+    tend_streams(loop);
     fanout_run(loop); /* a wake-up is never missed; this is for feeds that wait for a source to open */
 }
 
@@ -77,6 +87,16 @@ static void offer_sweep(struct loop *loop, const struct message *m)
         stream_offer_sweep(s, m->source, sweep);
     }
     sweep_unref(sweep);
+}
+
+/* Takes the job. */
+static void offer_rows(struct loop *loop, struct job *job)
+{
+    struct stream *s = stream_table_find(loop->streams, job->number);
+    if (s) {
+        stream_offer_rows(s, job);
+    }
+    job_free(job);
 }
 
 static void drain(struct loop *loop)
@@ -118,7 +138,7 @@ static void answer_job(struct loop *loop, struct job *job)
         endpoint_history_answer(loop, job);
         break;
     case JOB_ROWS:
-        job_free(job);
+        offer_rows(loop, job);
         break;
     }
 }

@@ -48,8 +48,13 @@ void stream_fall_back(struct stream *s, unsigned source, uint64_t number, struct
 
 void stream_push_gap(struct stream *s, unsigned source, struct frame *frame, uint64_t number)
 {
-    if (is_live_for(&s->feeds[source], frame, number)) {
-        stream_deliver(s, source, frame);
+    struct feed *feed = &s->feeds[source];
+    if (!is_live_for(feed, frame, number)) {
+        return;
+    }
+    stream_deliver(s, source, frame);
+    if (feed->state != FEED_LIVE) {
+        feed_passed(feed, frame); /* held, to read what is left of the loss: goes on behind it */
     }
 }
 
@@ -61,7 +66,7 @@ static bool pull_some(struct stream *s, unsigned source)
     struct feed *feed = &s->feeds[source];
     int n = feed_read(feed, &s->loop->cursors[source], frames, PULL_FRAMES);
     int handled = 0;
-    for (; handled < n && pipe_unsent(s->pipe) < PULL_BYTES; handled++) {
+    for (; handled < n && pipe_unsent(s->pipe) < PULL_BYTES && !stream_is_reading(s); handled++) {
         stream_deliver(s, source, frames[handled]);
         feed_passed(feed, frames[handled]);
     }
@@ -74,7 +79,7 @@ static bool pull_some(struct stream *s, unsigned source)
 
 void stream_pull_feed(struct stream *s, unsigned source)
 {
-    while (pipe_unsent(s->pipe) < PULL_BYTES && pull_some(s, source)) {
+    while (pipe_unsent(s->pipe) < PULL_BYTES && !stream_is_reading(s) && pull_some(s, source)) {
     }
 }
 
@@ -104,21 +109,43 @@ static void tell_caught_up(struct stream *s)
     if (s->resumed == RESUMED_PENDING) {
         s->resumed = stream_has_overlap(s) ? RESUMED_OVERLAP : s->has_resume ? RESUMED_EXACT : RESUMED_NO;
     }
+    s->no_ids = false;
+    struct caught_up_facts facts = {
+        .events = s->events,
+        .rows = s->row_count,
+        .complete = s->rows_complete,
+        .resumed = s->resumed,
+        .advice = s->advice,
+    };
     stream_tell_skipped(s);
-    stream_frame_caught_up(&b, s->ndjson, stream_current_id(s, id), s->events, s->resumed);
+    stream_frame_caught_up(&b, s->ndjson, stream_current_id(s, id), &facts);
     stream_write_buffer(s, &b);
     s->caught_up = true;
 }
 
-void stream_pull(struct stream *s)
+static void pull_feeds(struct stream *s)
 {
-    for (unsigned i = 0; i < s->feed_count; i++) {
+    for (unsigned i = 0; i < s->feed_count && !stream_is_reading(s); i++) {
         if (s->feeds[i].state == FEED_WAITING) {
             stream_begin_waiting(s, i);
         }
         stream_pull_feed(s, i);
     }
-    bool live = stream_is_all_live(s);
+}
+
+static void read_rows(struct stream *s)
+{
+    if (stream_is_reading(s)) {
+        stream_read_on(s);
+    }
+}
+
+void stream_pull(struct stream *s)
+{
+    read_rows(s);
+    pull_feeds(s);
+    read_rows(s); /* a loss may have been crossed that brings its rows along */
+    bool live = !stream_is_reading(s) && stream_is_all_live(s);
     if (!s->caught_up && live) {
         tell_caught_up(s);
     }
@@ -183,8 +210,10 @@ static void stream_free(struct stream *s)
     stream_table_set_pulling(s, false);
     stream_table_remove(&s->loop->streams, s);
     atomic_fetch_sub(&counters->connections, 1);
+    stream_read_stop(s);
     subscription_free(s->subscription);
     filter_free(s->filter);
+    free(s->advice);
     free(s->entries);
     free(s);
 }
@@ -241,6 +270,7 @@ void stream_open(struct loop *loop, struct exchange *x, struct stream_request *r
     s->filter = request->filter;
     s->throttle.max_rate = request->max_rate;
     s->ndjson = request->ndjson;
+    s->rows_complete = true;
     s->feed_count = loop->context->source_count;
     loop->now_us = clock_mono_us();
     random_hex(s->connection_id, 16);
@@ -252,6 +282,16 @@ void stream_open(struct loop *loop, struct exchange *x, struct stream_request *r
     subscribe(s);
     stream_begin(s, request);
     arm_heartbeat(s, heartbeat_after_us(s));
+}
+
+void stream_tend(struct stream *s)
+{
+    for (unsigned i = 0; i < s->feed_count; i++) {
+        if (feed_is_starved(&s->feeds[i])) {
+            stream_go_away(s, "starved", stream_retry_jitter(s->loop->context->settings.retry_ms));
+            return;
+        }
+    }
 }
 
 void stream_tell_source(struct stream *s, struct source *source, bool available)

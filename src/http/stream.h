@@ -24,6 +24,9 @@ struct stream_request {
     bool has_resume;         /* the client sent an id */
     bool resume_is_valid;
     struct resume_id resume;
+    uint32_t tail;           /* the newest so many first; 0 = none */
+    int64_t since_ms;        /* everything since then, wall clock of the deployment; 0 = not asked for. A resume id that
+                                is accepted overrides both */
 };
 
 /* Answer the exchange with a stream; takes both. The stream is in the loop's table from now on. */
@@ -43,6 +46,12 @@ void stream_pull(struct stream *stream);
 
 /* A sweep answered; borrows it. */
 void stream_offer_sweep(struct stream *stream, unsigned source, struct sweep *sweep);
+
+/* A job has read rows for it, or failed to. Borrows the job. */
+void stream_offer_rows(struct stream *stream, struct job *job);
+
+/* Twice a second: what waits for something that nobody announces. May free the stream. */
+void stream_tend(struct stream *stream);
 
 /* A source went away or came back. */
 void stream_tell_source(struct stream *stream, struct source *source, bool available);

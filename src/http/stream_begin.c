@@ -5,10 +5,7 @@
 
 static void tell_gap_without_span(struct stream *s, const char *reason)
 {
-    struct buffer b = BUFFER_INIT;
-    stream_frame_gap(&b, s->ndjson, NULL, reason, 0, 0);
-    stream_write_buffer(s, &b);
-    atomic_fetch_add_explicit(&s->loop->context->counters.gaps, 1, memory_order_relaxed);
+    stream_write_gap(s, -1, &(struct gap_facts){.reason = reason});
 }
 
 /* The source is open now: start where the client asked to, as far as that is plausible. */
@@ -37,9 +34,11 @@ void stream_begin_waiting(struct stream *s, unsigned source)
         point.cluster_time = 0;
     }
     if (point.cluster_time == 0) {
-        /* It has waited since before the source was open: everything that the source has read is for it. */
+        /* It has waited since before the source was open: everything that the source has read is for it, but for what
+         * warms the journal. */
         journal_state(feed->source->journal, &journal);
-        point = event_id_position(journal.floor);
+        uint64_t live_from = atomic_load(&feed->source->status.live_from);
+        point = event_id_position(journal.floor > live_from ? journal.floor : live_from);
     }
     begin_feed(s, source, point);
 }
@@ -70,15 +69,50 @@ static void begin_feeds(struct stream *s, const struct resume_id *resume)
     }
 }
 
-static enum resumed judge(const struct stream *s, bool accepted)
+static enum resumed judge(const struct stream *s)
 {
     for (unsigned i = 0; i < s->feed_count; i++) {
         const struct feed *feed = &s->feeds[i];
-        if (feed->state == FEED_WAITING || feed->state == FEED_QUEUED || feed->seeking) {
+        bool is_searched = s->has_resume && (feed->state == FEED_QUEUED || feed->seeking);
+        if (feed->state == FEED_WAITING || is_searched) {
             return RESUMED_PENDING;
         }
     }
-    return !accepted ? RESUMED_NO : stream_has_overlap(s) ? RESUMED_OVERLAP : RESUMED_EXACT;
+    return !s->has_resume ? RESUMED_NO : stream_has_overlap(s) ? RESUMED_OVERLAP : RESUMED_EXACT;
+}
+
+/* Does the oplog, as far as it is known, or the journal reach back to this second? */
+static bool reaches(const struct source *source, uint64_t time)
+{
+    struct journal_state journal;
+    journal_state(source->journal, &journal);
+    uint64_t oldest = atomic_load(&source->status.oplog_first);
+    return oldest < time || (journal.floor && journal.floor <= time);
+}
+
+/* since= by cluster time: fills the points. false: it lies before what can be read so, the collections must be asked. */
+static bool read_since(const struct stream *s, const struct stream_request *request, struct resume_id *points)
+{
+    uint64_t time = (uint64_t)(request->since_ms / 1000) << 32;
+    for (unsigned i = 0; i < s->feed_count; i++) {
+        if (!reaches(s->loop->context->sources[i], time)) {
+            return false;
+        }
+        points->points[i] = event_id_position(time);
+    }
+    return true;
+}
+
+/* Without an id: tail=, since=, or live. */
+static void begin_new(struct stream *s, const struct stream_request *request)
+{
+    struct resume_id points = {0};
+    bool by_rows = request->tail || (request->since_ms && !read_since(s, request, &points));
+    s->starts_late = by_rows || request->since_ms;
+    begin_feeds(s, &points);
+    if (by_rows) {
+        stream_read_start(s, request);
+    }
 }
 
 static void write_opening(struct stream *s)
@@ -103,12 +137,13 @@ void stream_begin(struct stream *s, struct stream_request *request)
     bool refused = request->has_resume && (!request->resume_is_valid || !is_plausible(s, &request->resume));
     bool accepted = request->has_resume && !refused;
     bool unknown = accepted && s->feed_count > 1 && request->resume.unknown;
-    if (!accepted) {
-        memset(&request->resume, 0, sizeof request->resume);
+    s->has_resume = s->starts_late = accepted;
+    if (accepted) {
+        begin_feeds(s, &request->resume);
+    } else {
+        begin_new(s, request);
     }
-    s->has_resume = accepted;
-    begin_feeds(s, &request->resume);
-    s->resumed = refused || unknown ? RESUMED_GAP : judge(s, accepted);
+    s->resumed = refused || unknown ? RESUMED_GAP : judge(s);
     write_opening(s);
     if (refused) {
         tell_gap_without_span(s, "invalid_id");
@@ -119,9 +154,9 @@ void stream_begin(struct stream *s, struct stream_request *request)
     for (unsigned i = 0; i < s->feed_count; i++) {
         stream_pull_feed(s, i);
     }
-    /* A new stream that is live from the first moment has nothing to catch up with. One that resumes is always told, so
-     * that clients need not guess whether they missed anything. */
-    s->caught_up = !s->has_resume && stream_is_all_live(s);
+    /* A new stream that is live from the first moment has nothing to catch up with. One that asked for what was before is
+     * always told, so that clients need not guess whether they missed anything. */
+    s->caught_up = !s->starts_late && stream_is_all_live(s);
     if (!s->caught_up) {
         stream_pull(s);
     }

@@ -94,20 +94,28 @@ static void append_time(struct buffer *data, const char *name, uint64_t cluster_
     buffer_printf(data, ",\"%s\":\"%s\"", name, text);
 }
 
-void stream_frame_gap(struct buffer *out, bool ndjson, const char *id, const char *reason, uint64_t from, uint64_t to)
+void stream_frame_gap(struct buffer *out, bool ndjson, const char *id, const struct gap_facts *facts)
 {
     struct buffer data = BUFFER_INIT;
-    buffer_printf(&data, "{\"reason\":\"%s\"", reason);
-    append_time(&data, "from", from);
-    append_time(&data, "to", to);
-    buffer_append_text(&data, ",\"replayed\":0,\"complete\":false}");
+    buffer_printf(&data, "{\"reason\":\"%s\"", facts->reason);
+    append_time(&data, "from", facts->from);
+    append_time(&data, "to", facts->to);
+    buffer_printf(&data, ",\"replayed\":%llu,\"complete\":%s}", (unsigned long long)facts->replayed,
+                  facts->complete ? "true" : "false");
     finish(out, ndjson, id, "gap", &data);
 }
 
-void stream_frame_caught_up(struct buffer *out, bool ndjson, const char *id, uint64_t events, enum resumed resumed)
+void stream_frame_caught_up(struct buffer *out, bool ndjson, const char *id, const struct caught_up_facts *facts)
 {
     struct buffer data = BUFFER_INIT;
-    buffer_printf(&data, "{\"events\":%llu,\"resumed\":\"%s\"}", (unsigned long long)events, resumed_names[resumed]);
+    buffer_printf(&data, "{\"events\":%llu,\"rows\":%llu,\"complete\":%s,\"resumed\":\"%s\"",
+                  (unsigned long long)facts->events, (unsigned long long)facts->rows,
+                  facts->complete ? "true" : "false", resumed_names[facts->resumed]);
+    if (facts->advice) {
+        buffer_append_text(&data, ",\"advice\":");
+        append_string(&data, facts->advice, strlen(facts->advice));
+    }
+    buffer_append_byte(&data, '}');
     finish(out, ndjson, id, "caught-up", &data);
 }
 

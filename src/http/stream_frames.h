@@ -31,10 +31,21 @@ void stream_frame_ready(struct buffer *out, bool ndjson, const char *id, const s
 /* "retry: n", a line of the frame that follows: between 500 and 60,000 ms with jitter. Nothing for NDJSON. */
 void stream_frame_retry(struct buffer *out, bool ndjson, int64_t retry_ms);
 
-/* from, to: cluster times; 0 = unknown. */
-void stream_frame_gap(struct buffer *out, bool ndjson, const char *id, const char *reason, uint64_t from, uint64_t to);
+struct gap_facts {
+    const char *reason;
+    uint64_t from, to; /* cluster times; 0 = unknown */
+    uint64_t replayed; /* rows that follow */
+    bool complete;     /* they are all that there was */
+};
+void stream_frame_gap(struct buffer *out, bool ndjson, const char *id, const struct gap_facts *facts);
 
-void stream_frame_caught_up(struct buffer *out, bool ndjson, const char *id, uint64_t events, enum resumed resumed);
+struct caught_up_facts {
+    uint64_t events, rows; /* sent so far, with and without ids */
+    bool complete;         /* no row that was asked for was left out */
+    enum resumed resumed;
+    const char *advice; /* for operators, when it is not complete; or NULL */
+};
+void stream_frame_caught_up(struct buffer *out, bool ndjson, const char *id, const struct caught_up_facts *facts);
 void stream_frame_heartbeat(struct buffer *out, bool ndjson, const char *id, struct source *const *sources,
                             unsigned count);
 void stream_frame_skipped(struct buffer *out, bool ndjson, const struct throttle *throttle);

@@ -6,6 +6,7 @@
 #define TAILWATER_HTTP_STREAM_INSIDE_H
 
 #include "feed.h"
+#include "job.h"
 #include "loop.h"
 #include "pipe.h"
 #include "stream.h"
@@ -20,6 +21,30 @@
 /* Longest id of a connection: a vector of all sources, with its NUL. */
 enum { STREAM_ID_MAX = CONTEXT_SOURCES_MAX * (EVENT_ID_TEXT_LEN + 2) + 1 };
 
+/* What a stream reads from collections before it goes on: tail=, since=, what is left of a lost span. Until all is sent
+ * no source is read, and no frame carries an id before it is told that it caught up. */
+enum reading_state {
+    READING_WANTED,  /* for all sources to have been open, or for room in the queue or in rows_bytes */
+    READING_ASKED,   /* a job is under way */
+    READING_SENDING, /* as the reader takes them */
+    READING_SENT,    /* over; the rows are kept while documents among them may come again from a source */
+};
+
+struct stream_reading {
+    enum reading_state state;
+    bool is_start;             /* tail=, since=: the sources start behind the rows. Else they go on where they were held */
+    bool is_span;              /* everything since from_ms is wanted: tell a gap when it is not complete */
+    int64_t from_ms, to_ms;    /* of the rows' time; 0 = no bound */
+    size_t limit;
+    bool had_ids;              /* when it began */
+    unsigned sources;          /* a bit for each */
+    unsigned gap_source;       /* of a loss, */
+    uint64_t gap_from, gap_to; /* with its cluster times */
+    struct rows *rows;         /* READING_SENDING, READING_SENT */
+    size_t next;               /* of them */
+    int64_t retry_us;          /* READING_WANTED: not before */
+};
+
 struct stream {
     uint64_t number;
     struct loop *loop;
@@ -30,11 +55,18 @@ struct stream {
     struct topic_entry *entries; /* one for each channel of the subscription */
     uint64_t stamp;              /* of the last entry that fan-out offered */
     int64_t sent_us;             /* monotonic time of the last frame */
-    uint64_t events;             /* sent so far */
+    uint64_t events;             /* sent so far, without rows */
     enum resumed resumed;
     bool ndjson;
     bool has_resume;             /* a Last-Event-ID was accepted */
+    bool starts_late;            /* it asked for what was before: by that id, or by since= or tail= */
     bool caught_up;              /* it was told so, or started live */
+    bool no_ids;                 /* rows came, or will: no frame carries an id until it is told that it caught up */
+    struct stream_reading *reading; /* NULL = none */
+    size_t rows_bytes;           /* what it has taken of the limit rows_bytes */
+    uint64_t row_count;          /* sent so far */
+    bool rows_complete;          /* nothing that was asked for was left out */
+    char *advice;                /* else, what could be done; or NULL */
     char connection_id[33];
     unsigned feed_count;
     struct feed feeds[CONTEXT_SOURCES_MAX];
@@ -86,6 +118,12 @@ void stream_write_buffer(struct stream *stream, struct buffer *b);
 /* Write an event of one of its channels, with its id, if it passes filter and throttle. */
 void stream_write_event(struct stream *stream, unsigned source, struct frame *frame);
 
+/* Write a row: an event without an id. */
+void stream_write_row(struct stream *stream, struct frame *frame);
+
+/* Tell a gap of this source, with the id behind it where ids are allowed; -1: of none, without an id. */
+void stream_write_gap(struct stream *stream, int source, const struct gap_facts *gap);
+
 /* Say what was skipped, if anything was: before every frame that carries an id, for an id promises what lies before it. */
 void stream_tell_skipped(struct stream *stream);
 
@@ -102,6 +140,29 @@ void stream_pull_feed(struct stream *stream, unsigned source);
 
 bool stream_is_all_live(const struct stream *stream);
 bool stream_has_overlap(const struct stream *stream);
+
+/* --- stream_rows.c ------------------------------------------------------------------------------- */
+
+/* tail=, since= out of the collections: hold every source. */
+void stream_read_start(struct stream *stream, const struct stream_request *request);
+
+/* A loss is crossed: tell the gap, and send what the collections still hold of it. false: replay is switched off. */
+bool stream_read_loss(struct stream *stream, unsigned source, struct frame *loss, uint64_t from);
+
+/* Ask, or send on. The reading may be over then. */
+void stream_read_on(struct stream *stream);
+
+/* Does a reading keep the sources from being read? */
+static inline bool stream_is_reading(const struct stream *stream)
+{
+    return stream->reading && stream->reading->state != READING_SENT;
+}
+
+/* Was this event, which comes from a source now, among the rows that were sent? */
+bool stream_was_row(struct stream *stream, unsigned source, const struct frame *frame);
+
+/* The stream ends. */
+void stream_read_stop(struct stream *stream);
 
 /* --- stream_begin.c ------------------------------------------------------------------------------ */
 

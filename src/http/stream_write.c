@@ -5,11 +5,15 @@
 
 #include <stdio.h>
 
-/* Write the connection's id: the mark of every source, `at` for `source`. NULL when a source has no mark yet. */
+/* Write the connection's id: the mark of every source, `at` for `source`. NULL when a source has no mark yet, or none may
+ * be told. */
 static const char *format_id(const struct stream *s, int source, struct event_id at, char out[STREAM_ID_MAX])
 {
     size_t used = 0;
     for (unsigned i = 0; i < s->feed_count; i++) {
+        if (s->no_ids) {
+            return NULL;
+        }
         struct event_id id = (int)i == source ? at : feed_mark(&s->feeds[i], &s->loop->cursors[i]);
         if (id.cluster_time == 0) {
             return NULL;
@@ -38,12 +42,11 @@ void stream_write_buffer(struct stream *s, struct buffer *b)
     s->sent_us = clock_mono_us();
 }
 
-static void write_ndjson(struct stream *s, unsigned source, struct frame *frame)
+/* id may be NULL. */
+static void write_ndjson(struct stream *s, const char *text, struct frame *frame)
 {
-    char id[STREAM_ID_MAX];
     struct buffer head = BUFFER_INIT;
     struct slice name = frame_event_name(frame);
-    const char *text = format_id(s, (int)source, frame->id, id);
     buffer_append_byte(&head, '{');
     if (text) {
         buffer_printf(&head, "\"id\":\"%s\",", text);
@@ -53,11 +56,11 @@ static void write_ndjson(struct stream *s, unsigned source, struct frame *frame)
     buffer_fini(&head);
 }
 
-static void write_with_vector(struct stream *s, unsigned source, struct frame *frame)
+/* As SSE with an id line of the stream's own, or none where id is NULL. */
+static void write_with_id(struct stream *s, const char *id, struct frame *frame)
 {
-    char id[STREAM_ID_MAX], line[STREAM_ID_MAX + 8];
-    const char *vector = format_id(s, (int)source, frame->id, id);
-    int n = vector ? snprintf(line, sizeof line, "id: %s\n", vector) : 0;
+    char line[STREAM_ID_MAX + 8];
+    int n = id ? snprintf(line, sizeof line, "id: %s\n", id) : 0;
     pipe_write_slice(s->pipe, (struct slice){line, (size_t)n}, frame, frame_body(frame), (struct slice){"", 0});
 }
 
@@ -71,42 +74,67 @@ void stream_tell_skipped(struct stream *s)
     }
 }
 
+static void write_event(struct stream *s, unsigned source, struct frame *frame)
+{
+    char id[STREAM_ID_MAX];
+    if (s->ndjson) {
+        write_ndjson(s, format_id(s, (int)source, frame->id, id), frame);
+    } else if (s->feed_count > 1 || s->no_ids) {
+        write_with_id(s, format_id(s, (int)source, frame->id, id), frame);
+    } else {
+        pipe_write_frame(s->pipe, frame);
+    }
+}
+
 void stream_write_event(struct stream *s, unsigned source, struct frame *frame)
 {
-    if (!filter_passes(s->filter, frame->level, frame_data(frame)) ||
+    if (stream_was_row(s, source, frame) || !filter_passes(s->filter, frame->level, frame_data(frame)) ||
         !throttle_take(&s->throttle, frame->level, s->loop->now_us)) {
         return;
     }
     stream_tell_skipped(s);
-    if (s->ndjson) {
-        write_ndjson(s, source, frame);
-    } else if (s->feed_count > 1) {
-        write_with_vector(s, source, frame);
-    } else {
-        pipe_write_frame(s->pipe, frame);
-    }
+    write_event(s, source, frame);
     s->feeds[source].last = frame->id;
     s->sent_us = s->loop->now_us;
     s->events++;
     s->loop->deliveries++;
 }
 
-static void write_gap(struct stream *s, unsigned source, const struct frame *frame, uint64_t from)
+void stream_write_row(struct stream *s, struct frame *frame)
+{
+    if (s->ndjson) {
+        write_ndjson(s, NULL, frame);
+    } else {
+        pipe_write_frame(s->pipe, frame);
+    }
+    s->sent_us = s->loop->now_us;
+    s->row_count++;
+    s->loop->deliveries++;
+}
+
+void stream_write_gap(struct stream *s, int source, const struct gap_facts *gap)
 {
     char id[STREAM_ID_MAX];
     struct buffer b = BUFFER_INIT;
-    bool loss = frame->kind == FRAME_LOSS;
+    struct event_id at = event_id_position(gap->to);
     stream_tell_skipped(s);
-    /* The id of an oversize event says nothing about it, but its position is enough. */
-    struct event_id at = loss ? frame->id : event_id_position(frame->id.cluster_time + 1);
-    stream_frame_gap(&b, s->ndjson, loss ? format_id(s, (int)source, at, id) : NULL,
-                     loss ? "history_lost" : "oversize", loss ? from : 0, loss ? frame->id.cluster_time : 0);
+    stream_frame_gap(&b, s->ndjson, source < 0 ? NULL : format_id(s, source, at, id), gap);
     stream_write_buffer(s, &b);
-    if (loss) {
+    if (source >= 0) {
         s->feeds[source].last = at;
         s->resumed = RESUMED_GAP;
     }
     atomic_fetch_add_explicit(&s->loop->context->counters.gaps, 1, memory_order_relaxed);
+}
+
+/* A loss of the source: what is left of it comes from the collections, unless that is switched off. */
+static void cross_loss(struct stream *s, unsigned source, struct frame *loss)
+{
+    uint64_t start = s->feeds[source].last.cluster_time;
+    uint64_t from = start > loss->gap_from ? start : loss->gap_from;
+    if (!stream_read_loss(s, source, loss, from)) {
+        stream_write_gap(s, (int)source, &(struct gap_facts){"history_lost", from, loss->id.cluster_time, 0, false});
+    }
 }
 
 /* Deliver what pulling has read, matching or not. */
@@ -121,10 +149,9 @@ void stream_deliver(struct stream *s, unsigned source, struct frame *frame)
             stream_write_event(s, source, frame);
         }
     } else if (frame->kind == FRAME_LOSS) {
-        uint64_t start = feed->last.cluster_time;
-        write_gap(s, source, frame, start > frame->gap_from ? start : frame->gap_from);
+        cross_loss(s, source, frame);
     } else if (subscription_may_get(s->subscription, frame_channel(frame), feed->source->catalog)) {
-        write_gap(s, source, frame, 0);
+        stream_write_gap(s, -1, &(struct gap_facts){.reason = "oversize"});
     }
 }
 

@@ -95,6 +95,7 @@ static int first_place(struct watcher *w, struct error *err)
     if (present(w, &now, err) != 0) {
         return -1;
     }
+    atomic_store(&w->source->status.live_from, now + 1);
     uint64_t warm = (uint64_t)w->options.warm_s << 32;
     reader_seek(w->reader, warm && warm < now ? now - warm : now + 1);
     return 0;
