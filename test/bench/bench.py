@@ -8,6 +8,7 @@
   s3     idle: 10,000 connections, memory of each, and after they left
   s4     spread: 1,000 clients on a channel each, 2,000 events/s
   s5     reconnect storm: 1,000 clients, each misses 2,000 events
+  s5old  the same with 5,000 clients on 50 channels whose ids are older than the journal: catch-up change streams
 
 Each scenario has a server process of its own; one mongod serves them all. Server, mongod, clients and producer share
 the machine: "CPU-s per million" is the server's own time per million deliveries, the figure that withstands neighbours
@@ -173,28 +174,41 @@ def s3(stack: Stack) -> dict:
 def s5(stack: Stack) -> dict:
     """Reconnect storm: all drop, miss events that one scout counts, and come back at once with their last ids."""
     clients, missed = (200, 500) if stack.quick else (1000, 2000)
-    collection = stack.collection("sfive")
+    return storm(stack, "sfive", clients, 1, missed)
+
+
+def s5old(stack: Stack) -> dict:
+    """A storm with ids older than the journal, which holds the last 150 events or so."""
+    clients, missed = (500, 100) if stack.quick else (5000, 200)
+    return storm(stack, "sfiveold", clients, 50, missed, {"journal": {"bytes": 65536}})
+
+
+def storm(stack: Stack, name: str, clients: int, channels: int, missed: int, config: dict | None = None) -> dict:
+    """All clients drop, miss `missed` events each, and come back at once."""
+    collection = stack.collection(name)
     before_drop = 20
     with ExitStack() as running:
-        server = running.enter_context(Server(stack.mongod, stack.folder))
+        server = running.enter_context(Server(stack.mongod, stack.folder, config))
         load = running.enter_context(stack.load(
-            server, "--clients", clients, "--channels", f"logs:{collection}:w0:*", "--storm", missed, "--seconds", 120))
+            server, "--clients", clients, "--channels", f"logs:{collection}:w{{i%{channels}}}:*", "--storm", missed,
+            "--seconds", 120))
         load.wait_for("ready", 30)
-        produce(stack.mongod, collection, before_drop, 40)
+        produce(stack.mongod, collection, before_drop * channels, 40 * channels, channels)
         load.wait_for("dropped", 30)
-        produce(stack.mongod, collection, missed, 2000, batch=20, first_seq=before_drop + 1)
+        produce(stack.mongod, collection, missed * channels, 2000, channels, batch=20, first_seq=before_drop + 1)
         load.wait_for("returning", 30)
         rss_before = server.process.rss_kib()
         cpu = Cpu(server=server.process, mongod=stack.mongod.process)
         result, rss_peak = _watch_storm(load, server.process)
         spent = cpu.spent()
+        opens = (server.health() or {"sources": [{}]})["sources"][0].get("catchup_opens")
         time.sleep(2)
         rss_after = server.process.rss_kib()
     storm = result["storm"]
     return {"clients": clients, "caught_up": storm["caught_up"], "missed_events": storm["missed_events"],
             "last_caught_up_s": round(storm["last_s"], 3),
             "median_caught_up_s": round(storm["each_ms"]["p50"] / 1e3, 3),
-            "server_cpu_s": spent["server"], "mongod_cpu_s": spent["mongod"],
+            "server_cpu_s": spent["server"], "mongod_cpu_s": spent["mongod"], "catchup_opens": opens,
             "client_cpu_s": round(result["own_cpu_s"], 2),
             "rss_growth_peak_mib": round((rss_peak - rss_before) / 1024, 1),
             "rss_growth_after_mib": round((rss_after - rss_before) / 1024, 1),
@@ -215,7 +229,7 @@ def _watch_storm(load: Tool, server: Process) -> tuple[dict, int]:
 
 NEVER = ("missing", "doubles", "disorder", "gaps", "refused", "failed", "ended", "connections_left")
 SENTENCES = {"skipped", "broken"}  # instead of figures
-SCENARIOS = {"s1": s1, "s2": s2, "s3": s3, "s4": s4, "s5": s5}
+SCENARIOS = {"s1": s1, "s2": s2, "s3": s3, "s4": s4, "s5": s5, "s5old": s5old}
 
 
 def median_of(key: str, values: list):

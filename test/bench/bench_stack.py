@@ -160,17 +160,17 @@ class Mongod:
 
 
 class Server:
-    """One tailwater with the default mapping on database logs."""
+    """One tailwater with the default mapping on database logs; `config` adds to its configuration."""
 
-    def __init__(self, mongod: Mongod, folder: Path):
+    def __init__(self, mongod: Mongod, folder: Path, config: dict | None = None):
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/api/logs/stream"
-        config = folder / "tailwater.yaml"
-        config.write_text(json.dumps({"listen": f"127.0.0.1:{self.port}", "mongodb": {"uri": mongod.uri},
-                                      "log": {"level": "warn"}}))
+        file = folder / "tailwater.yaml"
+        file.write_text(json.dumps({"listen": f"127.0.0.1:{self.port}", "mongodb": {"uri": mongod.uri},
+                                    "log": {"level": "warn"}, **(config or {})}))
         ours = ("TAILWATER_", "MONGODB_URI", "PORT", "ALLOWED_ORIGINS", "LOG_LEVEL", "REDIS_URL")
         environment = {k: v for k, v in os.environ.items() if not k.startswith(ours)}
-        self.process = Process([str(binary()), "serve", "--config", str(config)], folder / f"tailwater-{self.port}.log",
+        self.process = Process([str(binary()), "serve", "--config", str(file)], folder / f"tailwater-{self.port}.log",
                                env=environment)
         try:
             wait_until(self._is_healthy, "the server is healthy")
