@@ -3,8 +3,11 @@
 
 #include "change_stream.h"
 #include "cli.h"
+#include "poller.h"
 #include "server_facts.h"
 #include "stream_error.h"
+
+#include <string.h>
 
 static int explain(struct error *err)
 {
@@ -32,24 +35,41 @@ static int try_stream(const struct config_source *source, mongoc_client_t *clien
     return rc;
 }
 
-int check_source(const struct config_source *source, struct database *database, struct error *err)
+/* Can a change stream be had? Returns 0, or -1 with *err and its code. */
+static int try_server(const struct config_source *source, mongoc_client_t *client, struct error *err)
 {
     struct database_hello hello;
+    if (database_hello(client, &hello, err) != 0) {
+        return -1;
+    }
+    if (!hello.is_replica_set && !hello.is_mongos) {
+        error_set(err, "%s is a standalone server", source->label);
+        err->code = 40573;
+        return -1;
+    }
+    if (poller_is_needed(client, source->mappings)) {
+        error_set(err, "%s: all collections of the mappings are views or time-series collections", source->label);
+        err->code = 166;
+        return -1;
+    }
+    return try_stream(source, client, hello.cluster_time, err);
+}
+
+int check_source(const struct config *config, const struct config_source *source, struct database *database,
+                 enum source_polling *polls, struct error *err)
+{
+    *polls = SOURCE_FOLLOWS_STREAM;
     mongoc_client_t *client = database_pop(database, DATABASE_SCAN);
     if (!client) {
         error_set(err, "no connection to MongoDB");
         return 1;
     }
-    int rc = database_hello(client, &hello, err);
-    if (rc == 0 && !hello.is_replica_set && !hello.is_mongos) {
-        rc = error_set(err, "%s is a standalone server", source->label);
-        err->code = 40573;
-    }
-    if (rc == 0) {
-        rc = try_stream(source, client, hello.cluster_time, err);
-    }
+    int rc = try_server(source, client, err);
     database_push(database, DATABASE_SCAN, client);
-    return rc == 0 ? 0 : explain(err);
+    if (rc != 0 && strcmp(config->mode, "auto") == 0) {
+        *polls = stream_action_polling(stream_error_action(err->code));
+    }
+    return rc == 0 || *polls ? 0 : explain(err);
 }
 
 static void print_facts(struct database *database, FILE *out)
@@ -69,9 +89,14 @@ static int check_one(const struct config *config, const struct config_source *so
     struct error err;
     struct database *database = database_new(config_source_uri(config, source),
                                              config->mongodb_max_await_ms, &err);
-    int rc = database ? check_source(source, database, &err) : -1;
-    if (rc == 0) {
-        fprintf(out, "source %s (%s): a change stream can be opened\n", source->name, source->label);
+    enum source_polling polls = SOURCE_FOLLOWS_STREAM;
+    int rc = database ? check_source(config, source, database, &polls, &err) : -1;
+    if (polls) {
+        fprintf(out, "source %s (%s): mode polling: %s\n", source->name, source->label,
+                source_polling_sentence(polls));
+    } else if (rc == 0) {
+        fprintf(out, "source %s (%s): mode change_stream: a change stream can be opened\n", source->name,
+                source->label);
         print_facts(database, out);
     } else {
         fprintf(out, "source %s (%s): %s\n", source->name, source->label, err.text);

@@ -7,14 +7,17 @@
 
 #include "config.h"
 #include "database.h"
+#include "source.h"
 
 #include <stdio.h>
 
 /*
- * Can change streams be had from this deployment? Returns 0, 1 when it could not be reached (which may pass), or -1 when it
- * never will as things are (a standalone server, no rights); *err says why and what to do.
+ * How will this source be followed? *polls is SOURCE_FOLLOWS_STREAM, or why it will be polled (mode: auto). Returns 0,
+ * 1 when the deployment could not be reached (which may pass), or -1 when it cannot be followed as things are (a
+ * standalone server, no rights); *err says why and what to do.
  */
-int check_source(const struct config_source *source, struct database *database, struct error *err);
+int check_source(const struct config *config, const struct config_source *source, struct database *database,
+                 enum source_polling *polls, struct error *err);
 
 /* The `check` command: prints a line for each source. Returns the exit status. */
 int check_run(const struct config *config, bool offline, FILE *out);

@@ -35,7 +35,7 @@ void config_warn(struct config *config, const char *sentence)
 const char *config_unbuilt(const char *name, struct error *err)
 {
     static const char *const names[] = {"auth",       "ops_listen", "publish_collection", "test_endpoints",
-                                        "replay_max", "grants_max_age_s"};
+                                        "grants_max_age_s"};
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         size_t len = strlen(names[i]);
         if (strncmp(name, names[i], len) != 0 || (name[len] && name[len] != '.' && name[len] != '[')) {
@@ -237,16 +237,6 @@ int config_check_listener(struct config *config, struct error *err)
     return 0;
 }
 
-static int check_mode(const struct config *config, struct error *err)
-{
-    if (strcmp(config->mode, "auto") != 0) {
-        return 0;
-    }
-    error_set(err, "mode: polling (auto) is not built yet, only change_stream; a standalone server becomes a replica "
-                   "set, which has change streams, with --replSet and rs.initiate()");
-    return config_error_of(config, "mode", err);
-}
-
 /* --- whole ------------------------------------------------------------------------------------ */
 
 static int load(struct config_loader *loader, const char *const *flags, struct error *err)
@@ -255,8 +245,7 @@ static int load(struct config_loader *loader, const char *const *flags, struct e
         config_read_flags(loader, flags, err) != 0) {
         return -1;
     }
-    if (check_mode(loader->config, err) != 0 || config_check_listener(loader->config, err) != 0 ||
-        config_check_origins(loader->config, err) != 0) {
+    if (config_check_listener(loader->config, err) != 0 || config_check_origins(loader->config, err) != 0) {
         return -1;
     }
     return config_read_sources(loader, err) != 0 ? -1 : config_read_aliases(loader, err);

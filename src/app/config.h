@@ -42,7 +42,10 @@ struct config {
     char *mongodb_uri;
     int64_t mongodb_max_await_ms; /* [ms] how long a getMore waits at the tail; bounds the stop */
     int64_t mongodb_jobs;    /* threads for look-ups */
+    int64_t oplog_window_min_s; /* [s] an oplog that reaches back less gives a notice */
     char *mode;              /* "change_stream" | "auto" */
+    int64_t poll_interval_ms; /* between two looks */
+    int64_t poll_overlap_s;  /* [s] how late a document may appear */
     char *json;              /* "plain" | "relaxed" */
     int64_t max_event_bytes; /* of an event's data line */
     int64_t journal_bytes;   /* per source */
@@ -59,11 +62,15 @@ struct config {
     int64_t limits_stall_s;       /* [s] a reader may take nothing */
     int64_t limits_header_bytes;
     int64_t limits_body_bytes;
+    int64_t limits_head_s;        /* [s] for a whole request head */
+    int64_t limits_body_s;        /* [s] for a whole request body */
+    int64_t limits_rows_bytes;    /* for documents read from collections */
     int64_t limits_jobs;          /* waiting look-ups */
     int64_t drain_delay_s;        /* [s] */
     char *log_level;         /* trace|debug|info|warn|error */
     char *log_format;        /* auto|json|text */
     int64_t scan_max;        /* documents that a page of history may read */
+    int64_t replay_max;      /* documents that a replay sends; 0 = none */
 
     /* lists */
     struct config_source sources[CONFIG_SOURCES_MAX];

@@ -96,6 +96,10 @@ static void make_settings(struct app *app)
         .stall_s = (int)c->limits_stall_s,
         .header_bytes = (size_t)c->limits_header_bytes,
         .body_bytes = (size_t)c->limits_body_bytes,
+        .head_s = (int)c->limits_head_s,
+        .body_s = (int)c->limits_body_s,
+        .replay_max = (size_t)c->replay_max,
+        .rows_bytes = (size_t)c->limits_rows_bytes,
     };
 }
 
@@ -135,7 +139,9 @@ static int make_source(struct app *app, unsigned index, struct error *err)
 static int check_sources(struct app *app, struct error *err)
 {
     for (unsigned i = 0; i < app->context.source_count; i++) {
-        int rc = check_source(&app->config->sources[i], app->sources[i].database, err);
+        enum source_polling polls;
+        int rc = check_source(app->config, &app->config->sources[i], app->sources[i].database, &polls, err);
+        atomic_store(&app->sources[i].source->status.polling, (int)polls); /* so that the first `ready` tells it, too */
         if (rc < 0) {
             return error_prefix(err, "source %s", app->config->sources[i].name);
         }
@@ -197,7 +203,15 @@ static void start(struct app *app)
             .build = build_options(c),
             .source = running->source,
         };
-        struct watcher_options watcher = {.reader = reader, .warm_s = c->journal_warm_s};
+        struct watcher_options watcher = {
+            .reader = reader,
+            .may_poll = strcmp(c->mode, "auto") == 0,
+            .poll_interval_ms = c->poll_interval_ms,
+            .poll_overlap_s = c->poll_overlap_s,
+            .warm = {.seconds = c->journal_warm_s, .bytes = c->journal_bytes},
+            .oplog_window_min_s = c->oplog_window_min_s,
+            .replay = {(size_t)c->replay_max, (size_t)c->journal_bytes / 4, (size_t)c->scan_max},
+        };
         running->watcher = watcher_start(&watcher);
         running->sweeps = sweep_threads_start(&reader, (unsigned)c->catchup_max);
     }

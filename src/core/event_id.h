@@ -36,6 +36,14 @@ static inline bool event_id_is_position(struct event_id id)
     return id.hash == EVENT_ID_POSITION;
 }
 
+/* Polled documents (source.h) have times below all real ones, 1, 2, 3, …: an order inside, never told to a client. */
+#define EVENT_ID_FIRST_REAL ((uint64_t)1 << 62) /* in January 2004 */
+
+static inline bool event_id_is_polled(struct event_id id)
+{
+    return id.cluster_time < EVENT_ID_FIRST_REAL;
+}
+
 static inline uint32_t event_id_seconds(struct event_id id)
 {
     return (uint32_t)(id.cluster_time >> 32);

@@ -70,6 +70,11 @@ struct frame *frame_new_loss(uint64_t from, struct event_id to, struct rows *row
     return f;
 }
 
+struct frame *frame_new_mode(struct event_id at)
+{
+    return frame_alloc(FRAME_MODE, at, (struct slice){NULL, 0}, 0);
+}
+
 struct frame *frame_new_oversize(struct event_id id, struct slice pattern)
 {
     return frame_alloc(FRAME_OVERSIZE, id, pattern, 0);

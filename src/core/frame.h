@@ -9,8 +9,8 @@
  * so that HTTP/1.1 (chunked), HTTP/1.0 (sse), streams with an id line of their own (body) and NDJSON (data) are slices
  * of the same bytes. Rows (rows.h) and events that were polled have no id line: they cannot be resumed from.
  *
- * A journal also holds frames that are not events: a loss of the source (every reader crosses it as a `gap`) and an
- * oversize event whose content is unknown. They have no wire bytes; the connection words them.
+ * A journal also holds frames that are not events: a loss of the source or a change of its mode (every reader crosses
+ * them as a `gap`) and an oversize event whose content is unknown. They have no wire bytes; the connection words them.
  *
  * Thread: any; the reference count is atomic, everything else is constant after frame_new().
  */
@@ -27,6 +27,7 @@
 enum frame_kind {
     FRAME_EVENT,    /* a document */
     FRAME_LOSS,     /* the source lost what lies between gap_from and id */
+    FRAME_MODE,     /* the source is followed in another way (source.h) from this position on */
     FRAME_OVERSIZE, /* an event too large to be read; channel is the pattern of what it could have been */
 };
 
@@ -79,6 +80,9 @@ struct frame *frame_new(const struct frame_event *event);
 
 /* A loss between cluster time `from` and position `to`; gives one reference. Takes rows, which may be NULL. */
 struct frame *frame_new_loss(uint64_t from, struct event_id to, struct rows *rows);
+
+/* A change of mode at this position; gives one reference. */
+struct frame *frame_new_mode(struct event_id at);
 
 /* An oversize event that could have gone to any channel of pattern; gives one reference. */
 struct frame *frame_new_oversize(struct event_id id, struct slice pattern);

@@ -20,6 +20,7 @@ struct journal {
     struct entry *ring; /* slots is a power of two; entry n lives at n & (slots - 1) */
     uint64_t slots;
     uint64_t first, next; /* entries [first, next) are held */
+    uint64_t start;       /* the entry that the journal was started with anew; floor and complete speak of what follows */
     uint64_t floor, complete;
     size_t bytes;
     struct mailbox *watchers[WATCHERS_MAX];
@@ -93,7 +94,7 @@ static void grow(struct journal *j)
 static void evict_oldest(struct journal *j)
 {
     struct frame *f = slot(j, j->first)->frame;
-    if (f->id.cluster_time >= j->floor) {
+    if (f->id.cluster_time >= j->floor && j->first >= j->start) {
         j->floor = f->id.cluster_time + 1;
     }
     j->bytes -= frame_cost(f);
@@ -116,18 +117,34 @@ static void evict(struct journal *j, uint64_t fresh, int64_t now_us)
     }
 }
 
+static void push(struct journal *j, struct frame *frame, int64_t now_us)
+{
+    if (j->next - j->first == j->slots) {
+        grow(j);
+    }
+    *slot(j, j->next) = (struct entry){frame, now_us};
+    j->next++;
+    j->bytes += frame_cost(frame);
+}
+
+void journal_restart(struct journal *j, struct frame *frame, uint64_t floor)
+{
+    pthread_mutex_lock(&j->lock);
+    j->start = j->next;
+    j->floor = floor;
+    j->complete = floor - 1;
+    push(j, frame, clock_mono_us());
+    pthread_mutex_unlock(&j->lock);
+    wake_watchers(j);
+}
+
 void journal_append(struct journal *j, struct frame *const *frames, size_t count, uint64_t complete)
 {
     int64_t now_us = clock_mono_us();
     pthread_mutex_lock(&j->lock);
     uint64_t fresh = j->next;
     for (size_t i = 0; i < count; i++) {
-        if (j->next - j->first == j->slots) {
-            grow(j);
-        }
-        *slot(j, j->next) = (struct entry){frames[i], now_us};
-        j->next++;
-        j->bytes += frame_cost(frames[i]);
+        push(j, frames[i], now_us);
     }
     if (complete > j->complete) {
         j->complete = complete;
@@ -137,10 +154,10 @@ void journal_append(struct journal *j, struct frame *const *frames, size_t count
     wake_watchers(j);
 }
 
-/* The first entry whose cluster time is at least `time`; j->next when there is none. */
+/* The first entry since the start whose cluster time is at least `time`; j->next when there is none. */
 static uint64_t lower_bound(const struct journal *j, uint64_t time)
 {
-    uint64_t low = j->first, high = j->next;
+    uint64_t low = j->first > j->start ? j->first : j->start, high = j->next;
     while (low < high) {
         uint64_t middle = low + (high - low) / 2;
         if (slot(j, middle)->frame->id.cluster_time < time) {

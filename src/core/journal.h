@@ -11,6 +11,9 @@
  * An empty journal can cover hours: floor far back, complete = now. Eviction raises the floor past the whole cluster time
  * that it touches, so that a transaction is never served cut in two.
  *
+ * The writer can start the journal anew, at a time that may lie before what it holds (a source that begins to poll, or
+ * ends that): what was held before stays readable by number, but no place is found in it any more.
+ *
  * Thread: one writer, any number of readers; one mutex, held for copying references, never while writing to sockets.
  */
 #ifndef TAILWATER_CORE_JOURNAL_H
@@ -51,6 +54,10 @@ void journal_watch(struct journal *journal, struct mailbox *box);
 
 /* Writer: the stream was opened at this cluster time for the first time: everything from it on will come. */
 void journal_open(struct journal *journal, uint64_t floor);
+
+/* Writer: append this frame (taken), and let what is held begin behind it: the floor is now `floor`, and everything
+ * before it is complete. */
+void journal_restart(struct journal *journal, struct frame *frame, uint64_t floor);
 
 /* Writer: append frames in order (takes their references; count may be 0) and set the high-water mark. `complete`
  * never moves backwards. */

@@ -13,6 +13,8 @@
 enum message_type {
     MESSAGE_CATCHUP, /* object: a struct sweep, one reference; number: the connection; source: its index */
     MESSAGE_JOB,     /* object: a finished struct job, owned; number: the connection */
+    MESSAGE_CHANGE,  /* object: a struct stream_change, owned: change a subscription; to the loop that has the stream */
+    MESSAGE_CHANGED, /* object: the same one, answered; to the loop that asked */
     MESSAGE_DRAIN,   /* stop accepting, send everyone away */
     MESSAGE_STOP,    /* leave the loop */
 };

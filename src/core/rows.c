@@ -8,13 +8,23 @@
 
 struct rows_key {
     int64_t hash;
-    struct frame *frame;
+    size_t index; /* in frames */
 };
 
 static int compare_keys(const void *a, const void *b)
 {
     const struct rows_key *x = a, *y = b;
     return (x->hash > y->hash) - (x->hash < y->hash);
+}
+
+size_t rows_cost(const struct frame *frame)
+{
+    return frame_cost(frame) + sizeof(struct frame *) + sizeof(struct rows_key);
+}
+
+size_t rows_cost_empty(void)
+{
+    return sizeof(struct rows);
 }
 
 struct rows *rows_new(const struct rows_parts *parts)
@@ -27,10 +37,10 @@ struct rows *rows_new(const struct rows_parts *parts)
     rows->advice = parts->advice;
     memcpy(rows->borders, parts->borders, sizeof rows->borders);
     rows->by_hash = memory_zero(parts->count + 1, sizeof *rows->by_hash);
-    rows->bytes = sizeof *rows + parts->count * (sizeof *rows->by_hash + sizeof *rows->frames);
+    rows->bytes = rows_cost_empty();
     for (size_t i = 0; i < parts->count; i++) {
-        rows->by_hash[i] = (struct rows_key){parts->frames[i]->id.hash, parts->frames[i]};
-        rows->bytes += frame_cost(parts->frames[i]);
+        rows->by_hash[i] = (struct rows_key){parts->frames[i]->id.hash, i};
+        rows->bytes += rows_cost(parts->frames[i]);
     }
     qsort(rows->by_hash, rows->count, sizeof *rows->by_hash, compare_keys);
     return rows;
@@ -62,7 +72,7 @@ static bool is_channel(const struct frame *frame, struct slice channel)
     return own.len == channel.len && memcmp(own.data, channel.data, channel.len) == 0;
 }
 
-struct frame *rows_find(const struct rows *rows, int64_t hash, struct slice channel)
+ptrdiff_t rows_find(const struct rows *rows, int64_t hash, struct slice channel)
 {
     size_t low = 0, high = rows->count;
     while (low < high) {
@@ -74,9 +84,9 @@ struct frame *rows_find(const struct rows *rows, int64_t hash, struct slice chan
         }
     }
     for (; low < rows->count && rows->by_hash[low].hash == hash; low++) {
-        if (is_channel(rows->by_hash[low].frame, channel)) {
-            return rows->by_hash[low].frame;
+        if (is_channel(rows->frames[rows->by_hash[low].index], channel)) {
+            return (ptrdiff_t)rows->by_hash[low].index;
         }
     }
-    return NULL;
+    return -1;
 }

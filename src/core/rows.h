@@ -3,8 +3,8 @@
  * a span whose history was lost. Frames without an id, oldest first, shared by reference.
  *
  * A row's frame is made without an id line. Its id has no cluster time, but the hash that the insert of the same
- * document has in the change stream (event_id_hash with operation 'i' and ordinal 0). By it a stream that goes on live leaves out
- * what it has already sent: `covered` and `until` say for which cluster times that is needed.
+ * document has in the change stream (event_id_hash with operation 'i' and ordinal 0). By it a stream that goes on live
+ * leaves out what it has already sent: `covered` and `until` say for which cluster times that is needed.
  *
  * Thread: any; constant after rows_new() but for the atomic reference count.
  */
@@ -19,7 +19,7 @@
 
 enum { ROWS_SOURCES_MAX = 4 };
 
-/* How a source goes on behind the rows; cluster times, 0 = the source was not read. */
+/* How a source goes on behind the rows; cluster times, 0 = it was not read, or has none (a standalone server). */
 struct rows_border {
     uint64_t covered; /* every document written up to here was seen: live begins one increment later */
     uint64_t until;   /* documents written up to here may be among the rows too; == covered after a snapshot read */
@@ -45,12 +45,16 @@ struct rows_parts {
     struct rows_border borders[ROWS_SOURCES_MAX];
 };
 
+/* Memory of one row among others, and of rows without any: rows->bytes is their sum. */
+size_t rows_cost(const struct frame *frame);
+size_t rows_cost_empty(void);
+
 /* Gives one reference. */
 struct rows *rows_new(const struct rows_parts *parts);
 struct rows *rows_ref(struct rows *rows);
 void rows_unref(struct rows *rows); /* NULL is fine */
 
-/* The row of the document whose insert has this hash and this channel, borrowed; NULL when there is none. */
-struct frame *rows_find(const struct rows *rows, int64_t hash, struct slice channel);
+/* The index in `frames` of the row of the document whose insert has this hash and this channel; -1 when there is none. */
+ptrdiff_t rows_find(const struct rows *rows, int64_t hash, struct slice channel);
 
 #endif

@@ -18,6 +18,7 @@ struct source *source_new(const struct source_options *options)
     s->index = options->index;
     s->journal = journal_new(options->journal);
     s->catalog = catalog_new();
+    s->notices = notices_new(options->name);
     s->catchup = catchup_new(s->journal, options->catchup);
     atomic_init(&s->status.lag_ms, -1);
     pthread_mutex_init(&s->error_lock, NULL);
@@ -30,6 +31,7 @@ void source_free(struct source *s)
         return;
     }
     catchup_free(s->catchup);
+    notices_free(s->notices);
     catalog_free(s->catalog);
     journal_free(s->journal);
     pthread_mutex_destroy(&s->error_lock);
@@ -43,8 +45,28 @@ void source_set_state(struct source *s, enum source_state state)
 
 const char *source_state_name(enum source_state state)
 {
-    static const char *const names[] = {"opening", "scanning", "streaming", "backing-off", "stopped"};
+    static const char *const names[] = {"opening", "scanning", "streaming", "polling", "backing-off", "stopped"};
     return names[state];
+}
+
+const char *source_polling_sentence(enum source_polling polling)
+{
+    switch (polling) {
+    case SOURCE_POLLS_STANDALONE:
+        return "change streams need a replica set, so the collections are polled: order and completeness are not "
+               "promised and no client can resume; start mongod with --replSet and run rs.initiate() once";
+    case SOURCE_POLLS_VIEWS:
+        return "views and time-series collections have no change stream, so they are polled: order and completeness "
+               "are not promised and no client can resume; log into plain collections of a replica set (rs.initiate())";
+    case SOURCE_FOLLOWS_STREAM:
+        break;
+    }
+    return NULL;
+}
+
+bool source_can_resume(const struct source *s, struct event_id point)
+{
+    return !atomic_load(&s->status.polling) && point.cluster_time >= atomic_load(&s->status.mode_since);
 }
 
 void source_note_error(struct source *s, const char *sentence)
@@ -90,6 +112,9 @@ uint32_t source_cluster_seconds(struct source *s)
 
 int64_t source_oplog_window_s(struct source *s)
 {
+    if (atomic_load(&s->status.polling)) {
+        return -1;
+    }
     uint64_t first = atomic_load(&s->status.oplog_first), last = atomic_load(&s->status.oplog_last);
     return first && last >= first ? (int64_t)((last >> 32) - (first >> 32)) : -1;
 }

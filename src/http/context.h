@@ -13,7 +13,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-enum { CONTEXT_SOURCES_MAX = 4 };
+enum { CONTEXT_SOURCES_MAX = 4, CONTEXT_LOOPS_MAX = 64 };
 
 /* A configured path whose query parameters fill a channel template with {placeholders}. */
 struct http_alias {
@@ -36,6 +36,7 @@ struct http_settings {
     size_t replay_max;          /* documents that since= and a lost span send from the collections */
     size_t rows_bytes;          /* memory for documents read from collections, of all streams together */
     size_t header_bytes, body_bytes;
+    int head_s, body_s;         /* a whole head, a whole body must have come by then */
 };
 
 /* Counters of all loops. */
@@ -44,6 +45,8 @@ struct http_counters {
     _Atomic uint64_t connections_total; /* ever opened */
     _Atomic uint64_t deliveries;        /* events written to clients */
     _Atomic uint64_t gaps, refused;
+    _Atomic uint64_t requests_refused;  /* malformed or too large, before anyone read them */
+    _Atomic uint64_t request_timeouts;  /* that did not arrive in time */
     _Atomic uint64_t rows_bytes;        /* taken now of the setting of that name */
 };
 
@@ -51,6 +54,8 @@ struct http_context {
     struct http_settings settings;
     struct source *sources[CONTEXT_SOURCES_MAX];
     unsigned source_count;
+    struct mailbox *loops[CONTEXT_LOOPS_MAX]; /* by the loop's index */
+    unsigned loop_count;
     struct job_queue *jobs;
     struct census *census;
     struct http_counters counters;

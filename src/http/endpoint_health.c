@@ -2,6 +2,7 @@
  * lost MongoDB is "degraded", or a fail-over would take every instance out of its balancer. */
 #include "endpoints.h"
 
+#include "clock.h"
 #include "reply.h"
 
 #include <string.h>
@@ -16,6 +17,44 @@ static bool is_degraded(const struct http_context *context)
     return false;
 }
 
+/* Every check and, in open mode, everyone reads this: codes and how many, but no names of collections. Those are in the
+ * log. */
+static void append_notices(struct buffer *out, struct source *source)
+{
+    struct notice_count counts[NOTICE_CODES];
+    char since[CLOCK_ISO_MAX];
+    const char *comma = "";
+    notices_count(source->notices, counts);
+    buffer_append_text(out, "\"notices\":[");
+    for (unsigned code = 0; code < NOTICE_CODES; code++) {
+        if (counts[code].count == 0) {
+            continue;
+        }
+        clock_format_iso(counts[code].since_ms, since);
+        buffer_printf(out, "%s{\"code\":\"%s\",\"count\":%zu,\"since\":\"%s\",\"text\":\"%s\"}", comma,
+                      notice_code_name(code), counts[code].count, since, notice_code_text(code));
+        comma = ",";
+    }
+    buffer_append_text(out, "],");
+}
+
+/* How it is followed, and where that is not by a change stream, what that means and what to do. */
+static void append_mode(struct buffer *out, const struct source *source)
+{
+    const char *sentence = source_polling_sentence((enum source_polling)atomic_load(&source->status.polling));
+    buffer_printf(out, "\"mode\":\"%s\",\"mode_note\":", sentence ? "polling" : "change_stream");
+    if (sentence) {
+        buffer_printf(out, "\"%s\",", sentence);
+    } else {
+        buffer_append_text(out, "null,");
+    }
+}
+
+static bool is_warming(const struct source_status *status)
+{
+    return atomic_load(&status->warming) && atomic_load(&status->polling) == SOURCE_FOLLOWS_STREAM;
+}
+
 static void append_source(struct buffer *out, struct source *source)
 {
     struct source_status *status = &source->status;
@@ -25,14 +64,17 @@ static void append_source(struct buffer *out, struct source *source)
     journal_state(source->journal, &journal);
     buffer_printf(out, "{\"name\":\"%s\",\"state\":\"%s\",\"lag_ms\":%lld,\"events\":%llu,\"unroutable\":%llu,"
                        "\"oversize\":%llu,\"losses\":%llu,\"errors\":%llu,\"opens\":%llu,\"catchup_opens\":%llu,"
-                       "\"journal_bytes\":%zu,\"oplog_window_s\":%lld,\"last_error\":",
+                       "\"journal_bytes\":%zu,\"oplog_window_s\":%lld,\"warming\":%s,",
                   source->name, source_state_name((enum source_state)atomic_load(&status->state)),
                   (long long)atomic_load(&status->lag_ms), (unsigned long long)atomic_load(&status->events),
                   (unsigned long long)atomic_load(&status->unroutable),
                   (unsigned long long)atomic_load(&status->oversize), (unsigned long long)atomic_load(&status->losses),
                   (unsigned long long)atomic_load(&status->errors), (unsigned long long)atomic_load(&status->opens),
                   (unsigned long long)atomic_load(&status->catchup_opens), journal.bytes,
-                  (long long)source_oplog_window_s(source));
+                  (long long)source_oplog_window_s(source), is_warming(status) ? "true" : "false");
+    append_mode(out, source);
+    append_notices(out, source);
+    buffer_append_text(out, "\"last_error\":");
     if (error[0]) {
         buffer_append_byte(out, '"');
         buffer_append_json(out, error, strlen(error));

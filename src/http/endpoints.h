@@ -7,11 +7,13 @@
 
 #include "exchange.h"
 #include "loop.h"
+#include "stream_change.h"
 
 /* alias: the configured path that was asked for, or NULL. */
 typedef void endpoint_fn(struct loop *loop, struct exchange *exchange, const struct http_alias *alias);
 
 endpoint_fn endpoint_stream; /* GET, HEAD, POST /api/logs/stream and its synonyms */
+endpoint_fn endpoint_change; /* PATCH /api/logs/stream/{connection_id} */
 endpoint_fn endpoint_event;  /* GET /api/logs/event */
 endpoint_fn endpoint_history; /* GET /api/logs/history */
 endpoint_fn endpoint_health; /* GET, HEAD /health */
@@ -20,5 +22,8 @@ endpoint_fn endpoint_page;   /* GET, HEAD / and the page's files */
 /* A job of this loop is finished: answer whoever still waits. Takes the job. */
 void endpoint_event_answer(struct loop *loop, struct job *job);
 void endpoint_history_answer(struct loop *loop, struct job *job);
+
+/* A change of a stream's subscription was applied or refused: answer whoever still waits. Takes it. */
+void endpoint_change_answer(struct loop *loop, struct stream_change *change);
 
 #endif

@@ -19,20 +19,34 @@
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include <uthash.h>
+#include <utlist.h>
 
-enum { BACKLOG = 4096, ACCEPT_PAUSE_MS = 1000, PENDING_TIMEOUT_S = 60, PENDING_INPUT_BYTES = 65536, BODY_BUFFERED = 1 << 20 };
+enum { BACKLOG = 4096, ACCEPT_PAUSE_MS = 1000, PENDING_TIMEOUT_S = 60 };
+
+/* A connection that is not a stream (yet), and who watches over it. */
+struct guarded {
+    struct http_server *server;
+    struct evhttp_connection *connection; /* NULL: just accepted */
+    struct bufferevent *bev;
+    struct guard *guard;
+    struct guarded *next; /* among the accepted ones */
+    UT_hash_handle hh;    /* by connection */
+};
 
 struct http_server {
     struct http_server_options options;
     struct evhttp *evhttp;
     struct evconnlistener *listener;       /* belongs to bound */
     struct evhttp_bound_socket *bound;
-    struct event *resume_accept;
+    struct event *resume_accept, *adopt;
+    struct guarded *accepted, *guarded;
 };
 
 struct exchange {
     struct evhttp_request *request;
     struct evhttp_connection *connection;
+    struct guarded *guarded;
     void (*gone)(void *arg); /* deferred: tell that the client left */
     void *gone_arg;
 };
@@ -68,17 +82,26 @@ bool exchange_is_http10(const struct exchange *x)
     return x->request->major < 1 || (x->request->major == 1 && x->request->minor == 0);
 }
 
-struct slice exchange_path(const struct exchange *x)
+/* What a proxy is sent, http://host/path, must be understood too (RFC 9112 section 3.2.2). */
+static const char *path_and_query(const struct exchange *x)
 {
     const char *uri = evhttp_request_get_uri(x->request);
-    return (struct slice){uri, strcspn(uri, "?#")};
+    const char *mark = uri[0] == '/' ? NULL : strstr(uri, "://");
+    return mark ? mark + 3 + strcspn(mark + 3, "/?") : uri;
+}
+
+struct slice exchange_path(const struct exchange *x)
+{
+    const char *path = path_and_query(x);
+    size_t len = strcspn(path, "?");
+    return len ? (struct slice){path, len} : (struct slice){"/", 1};
 }
 
 struct slice exchange_query(const struct exchange *x)
 {
-    const char *uri = evhttp_request_get_uri(x->request);
+    const char *uri = path_and_query(x);
     const char *mark = strchr(uri, '?');
-    return mark ? (struct slice){mark + 1, strcspn(mark + 1, "#")} : (struct slice){"", 0};
+    return mark ? (struct slice){mark + 1, strlen(mark + 1)} : (struct slice){"", 0};
 }
 
 const char *exchange_header(const struct exchange *x, const char *name)
@@ -121,24 +144,16 @@ void exchange_reply(struct exchange *x, int status, const char *content_type, co
     if (x->gone) {
         /* evhttp sets its own callbacks again when it writes. */
         struct bufferevent *bev = evhttp_connection_get_bufferevent(x->connection);
+        struct timeval idle = {x->guarded->server->options.guard.idle_s, 0};
         bufferevent_disable(bev, EV_READ);
         bufferevent_setcb(bev, NULL, NULL, NULL, NULL);
+        bufferevent_set_timeouts(bev, &idle, &idle);
     }
     evhttp_send_reply(x->request, status, NULL, out);
     if (out) {
         evbuffer_free(out);
     }
     free(x);
-}
-
-/* While an answer is pending evhttp does not read and so does not see a client leave: we read for it. What comes is the
- * next, pipelined request; it stays in the buffer, and too much of it is not waited for. */
-static void pending_read(struct bufferevent *bev, void *arg)
-{
-    (void)arg;
-    if (evbuffer_get_length(bufferevent_get_input(bev)) > PENDING_INPUT_BYTES) {
-        bufferevent_disable(bev, EV_READ);
-    }
 }
 
 static void pending_event(struct bufferevent *bev, short what, void *arg)
@@ -152,13 +167,15 @@ static void pending_event(struct bufferevent *bev, short what, void *arg)
     }
 }
 
+/* While an answer is pending evhttp does not read and so does not see a client leave: we read for it. What comes is the
+ * next, pipelined request, which the guard keeps. */
 void exchange_defer(struct exchange *x, void (*gone)(void *arg), void *arg)
 {
     struct bufferevent *bev = evhttp_connection_get_bufferevent(x->connection);
     struct timeval patience = {PENDING_TIMEOUT_S, 0};
     x->gone = gone;
     x->gone_arg = arg;
-    bufferevent_setcb(bev, pending_read, NULL, pending_event, x);
+    bufferevent_setcb(bev, NULL, NULL, pending_event, x);
     bufferevent_set_timeouts(bev, &patience, NULL);
     bufferevent_enable(bev, EV_READ);
 }
@@ -189,6 +206,16 @@ static void forget_request_headers(struct evhttp_request *request)
     evhttp_clear_headers(evhttp_request_get_output_headers(request));
 }
 
+static void guarded_end(struct guarded *g)
+{
+    if (g->connection) {
+        HASH_DELETE(hh, g->server->guarded, g);
+        evhttp_connection_set_closecb(g->connection, NULL, NULL);
+    }
+    guard_free(g->guard);
+    free(g);
+}
+
 struct pipe *exchange_stream(struct exchange *x, const char *content_type, const struct pipe_options *options)
 {
     struct bufferevent *bev = evhttp_connection_get_bufferevent(x->connection);
@@ -197,6 +224,7 @@ struct pipe *exchange_stream(struct exchange *x, const char *content_type, const
     int on = 1, user_timeout_ms = options->stall_s * 1000;
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
+    guarded_end(x->guarded);
     struct pipe *pipe = pipe_new(bev, chunked, options, release_connection, x->connection);
     write_head(pipe, x, content_type, chunked);
     forget_request_headers(x->request);
@@ -214,12 +242,73 @@ void http_server_enter_thread(struct http_server *server)
     server_of_thread = server;
 }
 
+static void on_closed(struct evhttp_connection *connection, void *arg)
+{
+    (void)connection;
+    guarded_end(arg);
+}
+
+static void close_connection(void *connection)
+{
+    evhttp_connection_free(connection); /* calls on_closed() */
+}
+
+/* evhttp asks for a bufferevent before it makes its connection, and tells nobody when it has: on_adopt() runs next,
+ * before anything can come from the client. */
+static struct bufferevent *on_accept(struct event_base *base, void *arg)
+{
+    struct http_server *server = arg;
+    struct guarded *g = memory_zero(1, sizeof *g);
+    g->server = server;
+    g->bev = bufferevent_socket_new(base, -1, 0);
+    g->guard = guard_new(g->bev, &server->options.guard);
+    LL_PREPEND(server->accepted, g);
+    event_active(server->adopt, EV_TIMEOUT, 0);
+    return g->bev;
+}
+
+static void adopt(struct http_server *server, struct guarded *g)
+{
+    void *connection;
+    bufferevent_getcb(g->bev, NULL, NULL, NULL, &connection);
+    if (!connection) { /* evhttp failed to make one and has freed its bufferevent; the guard still has a reference */
+        guarded_end(g);
+        return;
+    }
+    g->connection = connection;
+    HASH_ADD_PTR(server->guarded, connection, g);
+    evhttp_connection_set_closecb(g->connection, on_closed, g);
+    guard_adopt(g->guard, g->connection);
+}
+
+static void on_adopt(evutil_socket_t fd, short what, void *arg)
+{
+    (void)fd;
+    (void)what;
+    struct http_server *server = arg;
+    struct guarded *g, *next;
+    LL_FOREACH_SAFE(server->accepted, g, next)
+    {
+        LL_DELETE(server->accepted, g);
+        adopt(server, g);
+    }
+}
+
+static void on_answered(struct evhttp_request *request, void *arg)
+{
+    (void)request;
+    struct guarded *g = arg;
+    guard_next(g->guard);
+}
+
 static void on_request(struct evhttp_request *request, void *arg)
 {
     struct http_server *server = arg;
     struct exchange *x = memory_zero(1, sizeof *x);
     x->request = request;
     x->connection = evhttp_request_get_connection(request);
+    HASH_FIND_PTR(server->guarded, &x->connection, x->guarded);
+    evhttp_request_set_on_complete_cb(request, on_answered, x->guarded);
     server->options.handler(x, server->options.arg);
 }
 
@@ -303,16 +392,17 @@ struct http_server *http_server_new(const struct http_server_options *options, s
 {
     struct http_server *server = memory_zero(1, sizeof *server);
     server->options = *options;
+    server->options.guard.release = close_connection;
     server->evhttp = evhttp_new(options->base);
     server->resume_accept = evtimer_new(options->base, on_resume_accept, server);
+    server->adopt = evtimer_new(options->base, on_adopt, server);
     evhttp_set_allowed_methods(server->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
                                                    EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |
                                                    EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
-    evhttp_set_max_headers_size(server->evhttp, (ev_ssize_t)options->header_bytes);
-    /* Above body_bytes our own routes refuse, in words; this bounds what is buffered until then. */
-    size_t body_bytes = options->body_bytes > BODY_BUFFERED ? options->body_bytes : BODY_BUFFERED;
-    evhttp_set_max_body_size(server->evhttp, (ev_ssize_t)body_bytes);
-    evhttp_set_timeout(server->evhttp, options->request_timeout_s);
+    evhttp_set_max_headers_size(server->evhttp, (ev_ssize_t)options->guard.limits.header_bytes);
+    evhttp_set_max_body_size(server->evhttp, (ev_ssize_t)options->guard.limits.body_bytes);
+    evhttp_set_timeout(server->evhttp, options->guard.idle_s);
+    evhttp_set_bevcb(server->evhttp, on_accept, server);
     evhttp_set_default_content_type(server->evhttp, NULL);
     evhttp_set_gencb(server->evhttp, on_request, server);
     if (bind_listener(server, err) != 0) {
@@ -337,7 +427,13 @@ void http_server_free(struct http_server *server)
     if (!server) {
         return;
     }
+    struct guarded *g, *next;
+    LL_FOREACH_SAFE(server->accepted, g, next)
+    {
+        guarded_end(g);
+    }
     evhttp_free(server->evhttp);
     event_free(server->resume_accept);
+    event_free(server->adopt);
     free(server);
 }

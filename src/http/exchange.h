@@ -10,6 +10,7 @@
 
 #include "error.h"
 #include "frame.h"
+#include "guard.h"
 #include "pipe.h"
 
 #include <event2/event.h>
@@ -37,8 +38,7 @@ struct http_server_options {
     struct event_base *base;
     const char *host; /* IP address or "localhost" */
     int port;
-    size_t header_bytes, body_bytes; /* longest that is read */
-    int request_timeout_s;           /* of silence while a request comes in, and between requests */
+    struct guard_options guard;      /* what requests may be like; release is set by the server */
     exchange_handler_fn *handler;    /* called for every request; must answer, stream or defer */
     void *arg;
 };
@@ -63,7 +63,7 @@ int http_address_probe(const char *host, int port, struct error *err);
 enum exchange_method exchange_method(const struct exchange *exchange);
 bool exchange_is_http10(const struct exchange *exchange);
 
-/* Path and query as sent (not decoded), without and after the '?'. */
+/* Path and query as sent (not decoded), without and after the '?'; of http://host/path what follows the host. */
 struct slice exchange_path(const struct exchange *exchange);
 struct slice exchange_query(const struct exchange *exchange);
 

@@ -68,6 +68,7 @@ static void carry_source(struct loop *loop, unsigned source)
             struct carry c = {source, frames[i], cursor->number, feed_cursor_reached(cursor)};
             carry_entry(loop, &c);
             cursor->last = frames[i]->id;
+            cursor->complete = frames[i]->kind == FRAME_MODE ? 0 : cursor->complete; /* it spoke of the mode before */
             cursor->number++;
             frame_unref(frames[i]);
         }

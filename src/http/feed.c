@@ -27,16 +27,33 @@ static bool find_place(struct feed *feed, struct journal *journal)
     return place != JOURNAL_BEHIND;
 }
 
+/* What lies between the point and the present cannot be read. */
+static void lose(struct feed *feed, const char *reason)
+{
+    feed_start_live(feed);
+    feed->seeking = false;
+    feed->lost = reason;
+}
+
 /* Find the place in the source's journal, or queue for a sweep. */
 static void locate(struct feed *feed)
 {
+    bool polls = atomic_load(&feed->source->status.polling);
     leave_sweep(feed);
+    if (polls ? !event_id_is_polled(feed->point) : !source_can_resume(feed->source, feed->point)) {
+        lose(feed, "mode_changed");
+        return;
+    }
     if (feed->point.cluster_time > feed->skip_before) {
         /* It may lie ahead of the journal, behind a loss: what the journal still reads of earlier times is past. */
         feed->skip_before = feed->point.cluster_time;
     }
     if (find_place(feed, feed->source->journal)) {
         feed->state = FEED_PULLING;
+        return;
+    }
+    if (polls) {
+        lose(feed, "history_lost"); /* what was polled is kept nowhere but in the journal */
         return;
     }
     feed->state = FEED_QUEUED;
@@ -49,6 +66,9 @@ static void locate(struct feed *feed)
 static uint64_t present(const struct source_status *status, uint64_t complete)
 {
     uint64_t now = complete + 1, live_from = atomic_load(&status->live_from);
+    if (atomic_load(&status->polling)) {
+        return now; /* by another clock than the deployment's */
+    }
     bool scans = atomic_load(&status->state) == SOURCE_SCANNING;
     uint64_t told = scans ? atomic_load(&status->cluster_time) + 1 : 0;
     now = live_from > now ? live_from : now;
@@ -64,6 +84,22 @@ void feed_start_live(struct feed *feed)
     feed->number = journal.next;
     feed->last = feed->point = event_id_position(now);
     feed->skip_before = now;
+}
+
+void feed_meet_mode(struct feed *feed, uint64_t number)
+{
+    if (feed->state == FEED_QUEUED || feed->state == FEED_SWEEPING || (feed->state == FEED_PULLING && feed->seeking)) {
+        feed_stop(feed);
+        feed->seeking = false;
+        feed->state = FEED_LIVE;
+        feed->number = number;
+    }
+}
+
+void feed_enter_mode(struct feed *feed, struct event_id at)
+{
+    feed->point = feed->last = at;
+    feed->skip_before = 0;
 }
 
 void feed_hold(struct feed *feed, const struct feed_cursor *cursor)

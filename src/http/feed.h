@@ -35,6 +35,7 @@ struct feed {
     uint64_t number;         /* the next entry wanted; while LIVE: earlier ones are skipped */
     uint64_t skip_before;    /* frames of earlier cluster times are skipped: the start point lies ahead */
     bool seeking;            /* the point lies ahead of what is read: look for its place again */
+    const char *lost;        /* its place is gone, it went on live: the reason of the gap to be told, or NULL */
     bool overlap;            /* the point's event was not found: all of its cluster time comes again */
     uint64_t looked;         /* seeking in a window: its entries before this one were looked at */
     bool missed;             /* and some of the point's cluster time were not */
@@ -51,6 +52,13 @@ void feed_start_live(struct feed *feed);
 
 /* Start (or go on) after a point. */
 void feed_start_at(struct feed *feed, struct event_id point);
+
+/* The source changes its mode at this entry, which the loop carries now. Whoever waits for something else than entries
+ * before it (a sweep, an id to come) waits no longer. */
+void feed_meet_mode(struct feed *feed, uint64_t number);
+
+/* The stream was told of the change of mode at this position: nothing before it counts. */
+void feed_enter_mode(struct feed *feed, struct event_id at);
 
 /* Read nothing for now; the point is kept. */
 void feed_hold(struct feed *feed, const struct feed_cursor *cursor);
@@ -91,9 +99,14 @@ static inline void feed_unread(struct feed *feed, int count)
 }
 
 /* Must this frame be left out because the start point lies ahead of it? A loss is also left out when it ends at or
- * before the point: nothing of it is missing here (the id of a told gap is such a point). */
+ * before the point: nothing of it is missing here (the id of a told gap is such a point). So is a change of mode, but
+ * its position means something only to a point of the same mode. */
 static inline bool feed_skips(const struct feed *feed, const struct frame *frame)
 {
+    if (frame->kind == FRAME_MODE) {
+        return event_id_is_polled(frame->id) == event_id_is_polled(feed->point) &&
+               frame->id.cluster_time <= feed->point.cluster_time;
+    }
     bool is_past = frame->kind == FRAME_LOSS && frame->id.cluster_time <= feed->point.cluster_time;
     return is_past || frame->id.cluster_time < feed->skip_before;
 }

@@ -11,6 +11,7 @@
 #include "random.h"
 #include "routes.h"
 #include "stream.h"
+#include "stream_change.h"
 #include "stream_inside.h"
 
 #include <event2/event.h>
@@ -152,6 +153,12 @@ static void handle(struct loop *loop, const struct message *m)
     case MESSAGE_JOB:
         answer_job(loop, m->object);
         break;
+    case MESSAGE_CHANGE:
+        stream_change_apply(loop, m->object);
+        break;
+    case MESSAGE_CHANGED:
+        endpoint_change_answer(loop, m->object);
+        break;
     case MESSAGE_DRAIN:
         drain(loop);
         break;
@@ -190,9 +197,14 @@ static struct http_server *open_server(struct loop *loop, struct error *err)
         .base = loop->base,
         .host = settings->host,
         .port = settings->port,
-        .header_bytes = settings->header_bytes,
-        .body_bytes = settings->body_bytes,
-        .request_timeout_s = REQUEST_TIMEOUT_S,
+        .guard = {
+            .limits = {.header_bytes = settings->header_bytes, .body_bytes = settings->body_bytes},
+            .head_s = settings->head_s,
+            .body_s = settings->body_s,
+            .idle_s = REQUEST_TIMEOUT_S,
+            .refused = &loop->context->counters.requests_refused,
+            .timeouts = &loop->context->counters.request_timeouts,
+        },
         .handler = routes_handle,
         .arg = loop,
     };
@@ -227,6 +239,8 @@ struct loop *loop_new(unsigned index, struct http_context *context, struct error
     loop->base = new_base();
     loop->mailbox = mailbox_new();
     loop->topics = topic_index_new();
+    context->loops[index] = loop->mailbox;
+    context->loop_count = index + 1;
     for (unsigned i = 0; i < context->source_count; i++) {
         loop->cursors[i].number = 1;
         journal_watch(context->sources[i]->journal, loop->mailbox);
@@ -293,6 +307,8 @@ static void drop_messages(struct loop *loop)
             sweep_unref(m->object);
         } else if (m->type == MESSAGE_JOB) {
             job_free(m->object);
+        } else if (m->type == MESSAGE_CHANGE || m->type == MESSAGE_CHANGED) {
+            stream_change_free(m->object);
         }
         free(m);
         m = next;

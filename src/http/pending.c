@@ -32,11 +32,16 @@ void pending_wait(struct pending *p)
     exchange_defer(p->exchange, on_gone, p);
 }
 
-struct pending *pending_find(struct loop *loop, const struct job *job)
+struct pending *pending_find_number(struct loop *loop, uint64_t number)
 {
     struct pending *p;
-    HASH_FIND(hh, loop->pending, &job->number, sizeof job->number, p);
+    HASH_FIND(hh, loop->pending, &number, sizeof number, p);
     return p;
+}
+
+struct pending *pending_find(struct loop *loop, const struct job *job)
+{
+    return pending_find_number(loop, job->number);
 }
 
 void pending_forget(struct loop *loop)

@@ -1,6 +1,6 @@
 /*
- * pending - a client that waits for jobs: its exchange is answered when they come back, or it leaves before; then their
- * answers find nobody. Thread: the loop's.
+ * pending - a client that waits for jobs, or for another loop: its exchange is answered when they come back, or it
+ * leaves before; then their answers find nobody. Thread: the loop's.
  */
 #ifndef TAILWATER_HTTP_PENDING_H
 #define TAILWATER_HTTP_PENDING_H
@@ -25,8 +25,9 @@ struct pending *pending_new(struct loop *loop, struct exchange *exchange);
 /* The jobs are out: wait. */
 void pending_wait(struct pending *pending);
 
-/* Who waits for this job, or NULL. */
+/* Who waits for this job, or under this number; or NULL. */
 struct pending *pending_find(struct loop *loop, const struct job *job);
+struct pending *pending_find_number(struct loop *loop, uint64_t number);
 
 /* It was answered. */
 void pending_end(struct pending *pending);

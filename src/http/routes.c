@@ -11,7 +11,7 @@
 #include <strings.h>
 
 struct route {
-    const char *path;
+    const char *path; /* may end with one {parameter}: any segment that is not empty */
     unsigned methods; /* enum exchange_method, OPTIONS is always allowed */
     endpoint_fn *endpoint;
 };
@@ -20,6 +20,7 @@ static const struct route table[] = {
     {"/api/logs/stream", METHOD_GET | METHOD_HEAD | METHOD_POST, endpoint_stream},
     {"/api/sse", METHOD_GET | METHOD_HEAD | METHOD_POST, endpoint_stream},
     {"/logs/stream", METHOD_GET | METHOD_HEAD | METHOD_POST, endpoint_stream},
+    {"/api/logs/stream/{connection_id}", METHOD_PATCH, endpoint_change},
     {"/api/logs/event", METHOD_GET | METHOD_HEAD, endpoint_event},
     {"/api/logs/history", METHOD_GET | METHOD_HEAD, endpoint_history},
     {"/health", METHOD_GET | METHOD_HEAD, endpoint_health},
@@ -31,6 +32,24 @@ static const struct route table[] = {
 static bool is_path(struct slice path, const char *text)
 {
     return strlen(text) == path.len && memcmp(text, path.data, path.len) == 0;
+}
+
+static bool is_route(struct slice path, const char *text)
+{
+    size_t fixed = strcspn(text, "{");
+    if (text[fixed] == '\0') {
+        return is_path(path, text);
+    }
+    return path.len > fixed && memcmp(path.data, text, fixed) == 0 &&
+           !memchr(path.data + fixed, '/', path.len - fixed);
+}
+
+struct slice routes_parameter(const struct exchange *x)
+{
+    struct slice path = exchange_path(x);
+    const char *slash = memrchr(path.data, '/', path.len);
+    const char *start = slash ? slash + 1 : path.data;
+    return (struct slice){start, (size_t)(path.data + path.len - start)};
 }
 
 static const struct http_alias *find_alias(const struct http_settings *settings, struct slice path)
@@ -46,7 +65,7 @@ static const struct http_alias *find_alias(const struct http_settings *settings,
 static const struct route *find_route(struct slice path, const struct http_alias *alias)
 {
     for (size_t i = 0; i < sizeof table / sizeof table[0]; i++) {
-        if (alias ? table[i].endpoint == endpoint_stream : is_path(path, table[i].path)) {
+        if (alias ? table[i].endpoint == endpoint_stream : is_route(path, table[i].path)) {
             return &table[i];
         }
     }
@@ -58,7 +77,7 @@ static void format_allow(unsigned methods, char out[64])
     static const struct {
         enum exchange_method method;
         const char *name;
-    } names[] = {{METHOD_GET, "GET"}, {METHOD_HEAD, "HEAD"}, {METHOD_POST, "POST"}};
+    } names[] = {{METHOD_GET, "GET"}, {METHOD_HEAD, "HEAD"}, {METHOD_POST, "POST"}, {METHOD_PATCH, "PATCH"}};
     out[0] = '\0';
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (methods & names[i].method) {

@@ -9,4 +9,7 @@
 /* exchange_handler_fn for a server; arg: struct loop. */
 void routes_handle(struct exchange *exchange, void *loop);
 
+/* What stands in place of the path's {parameter}, as sent; borrowed. For endpoints whose path in the table has one. */
+struct slice routes_parameter(const struct exchange *exchange);
+
 #endif

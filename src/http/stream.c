@@ -49,6 +49,9 @@ void stream_fall_back(struct stream *s, unsigned source, uint64_t number, struct
 void stream_push_gap(struct stream *s, unsigned source, struct frame *frame, uint64_t number)
 {
     struct feed *feed = &s->feeds[source];
+    if (frame->kind == FRAME_MODE) {
+        feed_meet_mode(feed, number);
+    }
     if (!is_live_for(feed, frame, number)) {
         return;
     }
@@ -80,6 +83,9 @@ static bool pull_some(struct stream *s, unsigned source)
 void stream_pull_feed(struct stream *s, unsigned source)
 {
     while (pipe_unsent(s->pipe) < PULL_BYTES && !stream_is_reading(s) && pull_some(s, source)) {
+    }
+    if (s->feeds[source].lost) {
+        stream_tell_lost(s, source);
     }
 }
 
@@ -201,20 +207,14 @@ static void stream_free(struct stream *s)
     for (unsigned i = 0; i < s->feed_count; i++) {
         feed_stop(&s->feeds[i]);
     }
-    for (unsigned i = 0; i < s->subscription->count; i++) {
-        const struct subscription_channel *channel = &s->subscription->list[i];
-        topic_remove(s->loop->topics, &s->entries[i]);
-        census_remove(s->loop->context->census, channel->text, channel->len);
-    }
     event_del(&s->heartbeat);
     stream_table_set_pulling(s, false);
     stream_table_remove(&s->loop->streams, s);
     atomic_fetch_sub(&counters->connections, 1);
     stream_read_stop(s);
-    subscription_free(s->subscription);
+    stream_unsubscribe(s, s->subscription, s->entries);
     filter_free(s->filter);
     free(s->advice);
-    free(s->entries);
     free(s);
 }
 
@@ -229,17 +229,6 @@ static void on_drain(void *arg)
     if (s->in_pulling) {
         s->loop->now_us = clock_mono_us();
         stream_pull(s);
-    }
-}
-
-static void subscribe(struct stream *s)
-{
-    s->entries = memory_zero(s->subscription->count, sizeof *s->entries);
-    for (unsigned i = 0; i < s->subscription->count; i++) {
-        const struct subscription_channel *channel = &s->subscription->list[i];
-        s->entries[i].subscriber = s;
-        topic_add(s->loop->topics, channel->text, channel->len, &s->entries[i]);
-        census_add(s->loop->context->census, channel->text, channel->len);
     }
 }
 
@@ -265,7 +254,7 @@ void stream_open(struct loop *loop, struct exchange *x, struct stream_request *r
 {
     struct stream *s = memory_zero(1, sizeof *s);
     s->loop = loop;
-    s->number = ++loop->next_number;
+    stream_draw_id(s);
     s->subscription = request->subscription;
     s->filter = request->filter;
     s->throttle.max_rate = request->max_rate;
@@ -273,13 +262,12 @@ void stream_open(struct loop *loop, struct exchange *x, struct stream_request *r
     s->rows_complete = true;
     s->feed_count = loop->context->source_count;
     loop->now_us = clock_mono_us();
-    random_hex(s->connection_id, 16);
     stream_table_add(&loop->streams, s);
     atomic_fetch_add(&loop->context->counters.connections, 1);
     atomic_fetch_add(&loop->context->counters.connections_total, 1);
     evtimer_assign(&s->heartbeat, loop->base, on_heartbeat, s);
     s->pipe = open_pipe(s, x);
-    subscribe(s);
+    stream_subscribe(s);
     stream_begin(s, request);
     arm_heartbeat(s, heartbeat_after_us(s));
 }

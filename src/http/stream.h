@@ -2,7 +2,8 @@
  * stream - one client's live connection: its subscription, where it stands in each source, what it is sent.
  *
  * Made by endpoint_stream, owned by its loop. Pushed to by fanout while it keeps up; pulls by itself otherwise (feed.h).
- * Its memory is bounded: unsent bytes never exceed queue_bytes by more than one frame.
+ * Its memory is bounded: unsent bytes never exceed queue_bytes by more than one frame, or, where its subscription is
+ * changed again and again, by 256 KiB more (stream_change.c).
  * Thread: the loop's; others name it by number.
  */
 #ifndef TAILWATER_HTTP_STREAM_H

@@ -19,6 +19,16 @@ static void begin_feed(struct stream *s, unsigned source, struct event_id point)
     }
 }
 
+/* Forget a point that its source cannot resume from: it polls, or has polled since. True when there was one. */
+static bool drop_stale(const struct source *source, struct event_id *point)
+{
+    if (point->cluster_time == 0 || source_can_resume(source, *point)) {
+        return false;
+    }
+    *point = (struct event_id){0, 0};
+    return true;
+}
+
 void stream_begin_waiting(struct stream *s, unsigned source)
 {
     struct feed *feed = &s->feeds[source];
@@ -33,11 +43,16 @@ void stream_begin_waiting(struct stream *s, unsigned source)
         tell_gap_without_span(s, "invalid_id");
         point.cluster_time = 0;
     }
+    if (drop_stale(feed->source, &point)) {
+        s->resumed = RESUMED_GAP;
+        tell_gap_without_span(s, "mode_changed");
+    }
     if (point.cluster_time == 0) {
         /* It has waited since before the source was open: everything that the source has read is for it, but for what
          * warms the journal. */
         journal_state(feed->source->journal, &journal);
-        uint64_t live_from = atomic_load(&feed->source->status.live_from);
+        bool polls = atomic_load(&feed->source->status.polling);
+        uint64_t live_from = polls ? 0 : atomic_load(&feed->source->status.live_from);
         point = event_id_position(journal.floor > live_from ? journal.floor : live_from);
     }
     begin_feed(s, source, point);
@@ -51,6 +66,15 @@ static bool is_plausible(const struct stream *s, const struct resume_id *resume)
         }
     }
     return true;
+}
+
+static bool drop_all_stale(const struct stream *s, struct resume_id *resume)
+{
+    bool some = false;
+    for (unsigned i = 0; i < s->feed_count; i++) {
+        some = drop_stale(s->loop->context->sources[i], &resume->points[i]) || some;
+    }
+    return some;
 }
 
 static void begin_feeds(struct stream *s, const struct resume_id *resume)
@@ -87,6 +111,9 @@ static bool reaches(const struct source *source, uint64_t time)
     struct journal_state journal;
     journal_state(source->journal, &journal);
     uint64_t oldest = atomic_load(&source->status.oplog_first);
+    if (!source_can_resume(source, event_id_position(time))) {
+        return false;
+    }
     return oldest < time || (journal.floor && journal.floor <= time);
 }
 
@@ -115,7 +142,17 @@ static void begin_new(struct stream *s, const struct stream_request *request)
     }
 }
 
-static void write_opening(struct stream *s)
+static bool polls(const struct stream *s)
+{
+    for (unsigned i = 0; i < s->feed_count; i++) {
+        if (atomic_load(&s->feeds[i].source->status.polling)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+void stream_write_ready(struct stream *s)
 {
     char id[STREAM_ID_MAX];
     struct buffer b = BUFFER_INIT;
@@ -124,6 +161,7 @@ static void write_opening(struct stream *s)
         .connection_id = s->connection_id,
         .subscription = s->subscription,
         .heartbeat_s = settings->heartbeat_ms / 1000,
+        .polls = polls(s),
         .resumed = s->resumed,
         .resume_window_s = source_oplog_window_s(s->feeds[0].source),
     };
@@ -137,19 +175,23 @@ void stream_begin(struct stream *s, struct stream_request *request)
     bool refused = request->has_resume && (!request->resume_is_valid || !is_plausible(s, &request->resume));
     bool accepted = request->has_resume && !refused;
     bool unknown = accepted && s->feed_count > 1 && request->resume.unknown;
+    bool changed = accepted && drop_all_stale(s, &request->resume);
     s->has_resume = s->starts_late = accepted;
     if (accepted) {
         begin_feeds(s, &request->resume);
     } else {
         begin_new(s, request);
     }
-    s->resumed = refused || unknown ? RESUMED_GAP : judge(s);
-    write_opening(s);
+    s->resumed = refused || unknown || changed ? RESUMED_GAP : judge(s);
+    stream_write_ready(s);
     if (refused) {
         tell_gap_without_span(s, "invalid_id");
     }
     if (unknown) {
         tell_gap_without_span(s, "unknown_source");
+    }
+    if (changed) {
+        tell_gap_without_span(s, "mode_changed");
     }
     for (unsigned i = 0; i < s->feed_count; i++) {
         stream_pull_feed(s, i);

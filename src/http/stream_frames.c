@@ -72,8 +72,8 @@ void stream_frame_ready(struct buffer *out, bool ndjson, const char *id, const s
         buffer_append(&data, ",", i > 0);
         append_string(&data, s->unmatched[i], strlen(s->unmatched[i]));
     }
-    buffer_printf(&data, "],\"heartbeat_s\":%lld,\"mode\":\"change_stream\",\"resumed\":\"%s\",\"resume_window_s\":",
-                  (long long)facts->heartbeat_s, resumed_names[facts->resumed]);
+    buffer_printf(&data, "],\"heartbeat_s\":%lld,\"mode\":\"%s\",\"resumed\":\"%s\",\"resume_window_s\":",
+                  (long long)facts->heartbeat_s, facts->polls ? "polling" : "change_stream", resumed_names[facts->resumed]);
     if (facts->resume_window_s < 0) {
         buffer_append_text(&data, "null");
     } else {

@@ -23,6 +23,7 @@ struct ready_facts {
     const char *connection_id;
     const struct subscription *subscription;
     int64_t heartbeat_s;
+    bool polls;              /* at least one of its sources */
     enum resumed resumed;
     int64_t resume_window_s; /* -1 = unknown */
 };

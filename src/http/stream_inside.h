@@ -41,8 +41,10 @@ struct stream_reading {
     unsigned gap_source;       /* of a loss, */
     uint64_t gap_from, gap_to; /* with its cluster times */
     struct rows *rows;         /* READING_SENDING, READING_SENT */
+    bool *was_sent;            /* by index: the subscription may have changed on the way */
     size_t next;               /* of them */
     int64_t retry_us;          /* READING_WANTED: not before */
+    int64_t polled_us;         /* READING_SENT: after this, what is polled was written later than the rows were read */
 };
 
 struct stream {
@@ -127,6 +129,9 @@ void stream_write_gap(struct stream *stream, int source, const struct gap_facts 
 /* Say what was skipped, if anything was: before every frame that carries an id, for an id promises what lies before it. */
 void stream_tell_skipped(struct stream *stream);
 
+/* Tell that a source's place was lost (feed.h) and that it went on live. */
+void stream_tell_lost(struct stream *stream, unsigned source);
+
 /* Write whatever this entry of a source's journal means to this stream: an event if it is wanted, a gap. */
 void stream_deliver(struct stream *stream, unsigned source, struct frame *frame);
 
@@ -169,7 +174,19 @@ void stream_read_stop(struct stream *stream);
 /* Start every source and say so: retry, ready, gaps; then what can be read at once. */
 void stream_begin(struct stream *stream, struct stream_request *request);
 
+/* retry: and ready, as things stand. */
+void stream_write_ready(struct stream *stream);
+
 /* Start a source that was not open before, if it is now. */
 void stream_begin_waiting(struct stream *stream, unsigned source);
+
+/* --- stream_change.c ----------------------------------------------------------------------------- */
+
+/* Give it its connection id and number. */
+void stream_draw_id(struct stream *stream);
+
+/* Enter its subscription into the loop's topic index and the census; take one and its entries out, and free both. */
+void stream_subscribe(struct stream *stream);
+void stream_unsubscribe(struct stream *stream, struct subscription *subscription, struct topic_entry *entries);
 
 #endif

@@ -14,6 +14,7 @@ enum {
     SENT_AHEAD_BYTES = 65536, /* unsent bytes at which it waits for its reader */
     RETRY_FIRST_MS = 100,     /* when there is no room for another reading, or MongoDB did not answer */
     RETRY_LAST_MS = 1000,
+    POLLED_KEPT_US = 10000000, /* looks are some seconds apart at most */
     AROUND_MS = 60000,        /* a lost span is widened by this: documents are written later than they say */
 };
 
@@ -28,7 +29,9 @@ static void take_bytes(struct stream *s, size_t bytes)
 static void drop_rows(struct stream *s)
 {
     rows_unref(s->reading->rows);
+    free(s->reading->was_sent);
     s->reading->rows = NULL;
+    s->reading->was_sent = NULL;
     take_bytes(s, 0);
 }
 
@@ -81,6 +84,13 @@ static uint64_t count_wanted(const struct stream *s, const struct rows *rows)
     return count;
 }
 
+/* Can none of the rows come again from this source, now that this frame has come? What is polled tells no time. */
+static bool is_behind(const struct stream_reading *r, unsigned source, const struct frame *frame)
+{
+    return event_id_is_polled(frame->id) ? clock_mono_us() > r->polled_us
+                                         : frame->id.cluster_time > r->rows->borders[source].until;
+}
+
 bool stream_was_row(struct stream *s, unsigned source, const struct frame *frame)
 {
     struct stream_reading *r = s->reading;
@@ -88,24 +98,32 @@ bool stream_was_row(struct stream *s, unsigned source, const struct frame *frame
     if (!r || r->state != READING_SENT || !(r->sources & bit)) {
         return false;
     }
-    if (frame->id.cluster_time > r->rows->borders[source].until) {
+    if (is_behind(r, source, frame)) {
         r->sources &= ~bit;
         if (!r->sources) {
             stream_read_stop(s);
         }
         return false;
     }
-    const struct frame *row = rows_find(r->rows, frame->id.hash, frame_channel(frame));
-    return row && wants_row(s, row);
+    ptrdiff_t row = rows_find(r->rows, frame->id.hash, frame_channel(frame));
+    return row >= 0 && r->was_sent[row];
 }
 
 /* --- the end --------------------------------------------------------------------------------------- */
+
+/* Was it given a place while it polled, when the rows were asked for? */
+static bool has_polled_place(const struct feed *feed)
+{
+    return feed->point.cluster_time && event_id_is_polled(feed->point);
+}
 
 static void start_behind(struct stream *s, const struct rows *rows)
 {
     for (unsigned i = 0; i < s->feed_count; i++) {
         uint64_t covered = rows ? rows->borders[i].covered : 0;
-        if (covered) {
+        if (has_polled_place(&s->feeds[i])) {
+            feed_release(&s->feeds[i]);
+        } else if (covered) {
             feed_start_at(&s->feeds[i], event_id_position(covered + 1));
         } else {
             feed_start_live(&s->feeds[i]);
@@ -119,7 +137,7 @@ static void keep_or_drop(struct stream *s)
     struct stream_reading *r = s->reading;
     for (unsigned i = 0; r->rows && i < s->feed_count; i++) {
         uint64_t from = r->is_start ? r->rows->borders[i].covered : r->gap_to - 1;
-        if (r->rows->borders[i].until <= from) {
+        if (!has_polled_place(&s->feeds[i]) && r->rows->borders[i].until <= from) {
             r->sources &= ~(1u << i);
         }
     }
@@ -148,9 +166,10 @@ static void send_rows(struct stream *s)
 {
     struct stream_reading *r = s->reading;
     while (r->next < r->rows->count && pipe_unsent(s->pipe) < SENT_AHEAD_BYTES) {
-        struct frame *row = r->rows->frames[r->next++];
-        if (wants_row(s, row)) {
-            stream_write_row(s, row);
+        size_t at = r->next++;
+        if (wants_row(s, r->rows->frames[at])) {
+            stream_write_row(s, r->rows->frames[at]);
+            r->was_sent[at] = true;
         }
     }
     if (r->next == r->rows->count) {
@@ -193,7 +212,9 @@ static void take_rows(struct stream *s, struct rows *rows, bool is_shared)
 {
     struct stream_reading *r = s->reading;
     r->rows = rows;
+    r->was_sent = memory_zero(rows->count + 1, sizeof *r->was_sent);
     r->state = READING_SENDING;
+    r->polled_us = clock_mono_us() + POLLED_KEPT_US;
     take_bytes(s, is_shared ? 0 : rows->bytes);
     if (!rows->complete) {
         note_advice(s, rows->advice);
@@ -246,6 +267,17 @@ static bool are_open(const struct stream *s)
     return true;
 }
 
+/* What is polled has no cluster times to go on at behind the rows: it goes on where it was before they were read. */
+static void hold_polled_places(struct stream *s)
+{
+    for (unsigned i = 0; s->reading->is_start && i < s->feed_count; i++) {
+        if (atomic_load(&s->feeds[i].source->status.polling)) {
+            feed_start_live(&s->feeds[i]);
+            s->feeds[i].state = FEED_HELD;
+        }
+    }
+}
+
 static void ask(struct stream *s)
 {
     struct http_context *context = s->loop->context;
@@ -258,6 +290,7 @@ static void ask(struct stream *s)
         return;
     }
     take_bytes(s, share);
+    hold_polled_places(s);
     struct job *job = make_job(s, share);
     s->reading->state = READING_ASKED;
     if (job_queue_push(context->jobs, job) != 0) {
@@ -288,10 +321,6 @@ void stream_offer_rows(struct stream *s, struct job *job)
     }
     if (job->status == 200) {
         take_rows(s, rows_ref(job->rows), false);
-    } else if (job->status == 400) {
-        struct rows_parts nothing = {.frames = memory_zero(1, sizeof(struct frame *))};
-        nothing.advice = memory_text(job->error.text);
-        take_rows(s, rows_new(&nothing), false);
     } else {
         retry_later(s);
     }

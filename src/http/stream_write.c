@@ -18,16 +18,18 @@ static const char *format_id(const struct stream *s, int source, struct event_id
         if (id.cluster_time == 0) {
             return NULL;
         }
+        if (event_id_is_polled(id) || atomic_load(&s->feeds[i].source->status.polling)) {
+            continue; /* nobody can resume there; the ids of the other sources are good all the same */
+        }
         if (s->feed_count > 1) {
-            out[used++] = i ? '~' : s->feeds[i].source->tag;
-            if (i) {
-                out[used++] = s->feeds[i].source->tag;
-            }
+            out[used] = '~';
+            used += used > 0;
+            out[used++] = s->feeds[i].source->tag;
         }
         used += event_id_format(id, out + used);
     }
     out[used] = '\0';
-    return out;
+    return used ? out : NULL;
 }
 
 const char *stream_current_id(const struct stream *s, char out[STREAM_ID_MAX])
@@ -137,6 +139,23 @@ static void cross_loss(struct stream *s, unsigned source, struct frame *loss)
     }
 }
 
+/* What was polled has no ids and no past: the gap on its way there carries none. */
+static void cross_mode(struct stream *s, unsigned source, const struct frame *frame)
+{
+    bool polls = event_id_is_polled(frame->id);
+    struct gap_facts gap = {.reason = "mode_changed", .to = polls ? 0 : frame->id.cluster_time};
+    feed_enter_mode(&s->feeds[source], frame->id);
+    stream_write_gap(s, polls ? -1 : (int)source, &gap);
+    s->resumed = RESUMED_GAP;
+}
+
+void stream_tell_lost(struct stream *s, unsigned source)
+{
+    stream_write_gap(s, -1, &(struct gap_facts){.reason = s->feeds[source].lost});
+    s->feeds[source].lost = NULL;
+    s->resumed = RESUMED_GAP;
+}
+
 /* Deliver what pulling has read, matching or not. */
 void stream_deliver(struct stream *s, unsigned source, struct frame *frame)
 {
@@ -150,6 +169,8 @@ void stream_deliver(struct stream *s, unsigned source, struct frame *frame)
         }
     } else if (frame->kind == FRAME_LOSS) {
         cross_loss(s, source, frame);
+    } else if (frame->kind == FRAME_MODE) {
+        cross_mode(s, source, frame);
     } else if (subscription_may_get(s->subscription, frame_channel(frame), feed->source->catalog)) {
         stream_write_gap(s, -1, &(struct gap_facts){.reason = "oversize"});
     }

@@ -11,6 +11,7 @@
 struct draft {
     const struct http_context *context;
     struct subscription *made;
+    const char *from; /* what to call it in a sentence about a channel */
     unsigned cap, asked;
     const char **code;
     struct error *err;
@@ -22,20 +23,30 @@ static int refuse(struct draft *d, const char *code)
     return -1;
 }
 
-static void add(struct draft *d, const char *text, size_t len)
+static bool is_text(const char *a, size_t a_len, const char *b, size_t b_len)
+{
+    return a_len == b_len && memcmp(a, b, a_len) == 0;
+}
+
+static void add_name(struct draft *d, const char *text, size_t len, bool widened)
 {
     struct subscription *s = d->made;
-    for (unsigned i = 0; i < s->count; i++) {
-        if (s->list[i].len == len && memcmp(s->list[i].text, text, len) == 0) {
-            return;
+    if (s->name_count == d->cap) {
+        d->cap = d->cap ? d->cap * 2 : 2;
+        s->names = memory_resize(s->names, d->cap * sizeof *s->names);
+    }
+    s->names[s->name_count++] = (struct subscription_name){memory_copy(text, len), len, widened};
+    d->asked += !widened;
+}
+
+static bool is_asked(const struct subscription *s, const char *text, size_t len)
+{
+    for (unsigned i = 0; i < s->name_count; i++) {
+        if (!s->names[i].widened && is_text(s->names[i].text, s->names[i].len, text, len)) {
+            return true;
         }
     }
-    if (s->count == d->cap) {
-        d->cap = d->cap ? d->cap * 2 : 4;
-        s->list = memory_resize(s->list, d->cap * sizeof *s->list);
-    }
-    s->list[s->count++] = (struct subscription_channel){
-        .text = memory_copy(text, len), .len = len, .is_pattern = tailwater_channel_is_pattern(text, len)};
+    return false;
 }
 
 static bool can_be_produced(const struct http_context *context, const char *text, size_t len)
@@ -46,13 +57,6 @@ static bool can_be_produced(const struct http_context *context, const char *text
         }
     }
     return false;
-}
-
-static void note_unmatched(struct draft *d, const char *text, size_t len)
-{
-    struct subscription *s = d->made;
-    s->unmatched = memory_resize(s->unmatched, (s->unmatched_count + 1) * sizeof *s->unmatched);
-    s->unmatched[s->unmatched_count++] = memory_copy(text, len);
 }
 
 static bool is_service(const struct http_context *context, const char *segment, size_t len)
@@ -87,26 +91,33 @@ static bool widen(const struct http_context *context, const char *text, size_t l
     return true;
 }
 
-static int add_asked(struct draft *d, const char *text, size_t len)
+static int check_name(struct draft *d, const char *text, size_t len)
 {
     const char *problem = tailwater_channel_problem(text, len, true);
     if (problem) {
-        error_set(d->err, "channels: \"%.*s\" is not a channel or pattern: %s", len > 100 ? 100 : (int)len, text, problem);
+        error_set(d->err, "%s: \"%.*s\" is not a channel or pattern: %s", d->from, len > 100 ? 100 : (int)len, text,
+                  problem);
         return refuse(d, "invalid_channel");
     }
-    if (++d->asked > d->context->settings.channels_max) {
-        error_set(d->err, "channels: more than %u channels and patterns", d->context->settings.channels_max);
+    return 0;
+}
+
+static int add_asked(struct draft *d, const char *text, size_t len)
+{
+    if (check_name(d, text, len) != 0) {
+        return -1;
+    }
+    if (is_asked(d->made, text, len)) {
+        return 0;
+    }
+    if (d->asked >= d->context->settings.channels_max) {
+        error_set(d->err, "%s: more than %u channels and patterns", d->from, d->context->settings.channels_max);
         return refuse(d, "too_many_channels");
     }
     struct buffer wider = BUFFER_INIT;
-    add(d, text, len);
-    bool widened = widen(d->context, text, len, &wider);
-    if (widened) {
-        add(d, wider.data, wider.len);
-    }
-    if (!can_be_produced(d->context, text, len) &&
-        !(widened && can_be_produced(d->context, wider.data, wider.len))) {
-        note_unmatched(d, text, len);
+    add_name(d, text, len, false);
+    if (widen(d->context, text, len, &wider)) {
+        add_name(d, wider.data, wider.len, true);
     }
     buffer_fini(&wider);
     return 0;
@@ -154,10 +165,16 @@ static int append_segment(struct draft *d, struct buffer *channel, const char *n
 /* "X" and everything below it. */
 static int add_with_below(struct draft *d, struct buffer *channel)
 {
-    int rc = add_asked(d, channel->data, channel->len);
+    bool again = is_asked(d->made, channel->data, channel->len);
+    if (add_asked(d, channel->data, channel->len) != 0) {
+        return -1;
+    }
     buffer_append_text(channel, ":*");
-    add(d, channel->data, channel->len);
-    return rc;
+    if (again) {
+        return add_asked(d, channel->data, channel->len);
+    }
+    add_name(d, channel->data, channel->len, true);
+    return 0;
 }
 
 static int add_by_keys(struct draft *d, const char *service, const char *workspace, const char *resource)
@@ -236,7 +253,7 @@ static int fill(struct draft *d, const struct params *params, const struct http_
     if ((service || workspace || resource) && add_by_keys(d, service, workspace, resource) != 0) {
         return -1;
     }
-    if (d->made->count == 0) {
+    if (d->asked == 0) {
         error_set(d->err, "say what to stream: channels=logs:etl:workspace:workflow (or a pattern such as logs:*), or "
                           "service=, workspace_id=, workflow_id=");
         return refuse(d, "missing_channels");
@@ -255,20 +272,117 @@ static int compare_channels(const void *a, const void *b)
     return order ? order : (x->len > y->len) - (x->len < y->len);
 }
 
+/* The names without doubles, in the order in which they are looked up. */
+static void make_list(struct subscription *s)
+{
+    s->list = memory_new(s->name_count * sizeof *s->list);
+    for (unsigned i = 0; i < s->name_count; i++) {
+        const struct subscription_name *n = &s->names[i];
+        s->list[i] = (struct subscription_channel){n->text, n->len, tailwater_channel_is_pattern(n->text, n->len)};
+    }
+    qsort(s->list, s->name_count, sizeof *s->list, compare_channels);
+    for (unsigned i = 0; i < s->name_count; i++) {
+        if (i == 0 || compare_channels(&s->list[i], &s->list[i - 1]) != 0) {
+            s->list[s->count++] = s->list[i];
+        }
+    }
+    while (s->exact_count < s->count && !s->list[s->exact_count].is_pattern) {
+        s->exact_count++;
+    }
+}
+
+/* Nothing can produce what was asked for, nor anything that it was widened to. */
+static void make_unmatched(struct subscription *s, const struct http_context *context)
+{
+    for (unsigned i = 0; i < s->name_count;) {
+        char *asked = s->names[i].text;
+        bool matched = false;
+        do {
+            matched = matched || can_be_produced(context, s->names[i].text, s->names[i].len);
+            i++;
+        } while (i < s->name_count && s->names[i].widened);
+        if (!matched) {
+            s->unmatched = memory_resize(s->unmatched, (s->unmatched_count + 1) * sizeof *s->unmatched);
+            s->unmatched[s->unmatched_count++] = asked;
+        }
+    }
+}
+
+static int finish(struct draft *d, int rc, struct subscription **out)
+{
+    if (rc != 0) {
+        subscription_free(d->made);
+        return -1;
+    }
+    make_list(d->made);
+    make_unmatched(d->made, d->context);
+    *out = d->made;
+    return 0;
+}
+
 int subscription_new(const struct params *params, const struct http_alias *alias, const struct http_context *context,
                      struct subscription **out, const char **code, struct error *err)
 {
-    struct draft d = {.context = context, .made = memory_zero(1, sizeof *d.made), .code = code, .err = err};
-    if (fill(&d, params, alias) != 0) {
-        subscription_free(d.made);
-        return -1;
+    struct draft d = {.context = context, .from = "channels", .code = code, .err = err};
+    d.made = memory_zero(1, sizeof *d.made);
+    return finish(&d, fill(&d, params, alias), out);
+}
+
+/* --- changing it ------------------------------------------------------------------------------------- */
+
+static bool is_removed(const struct subscription_change *change, const struct subscription_name *name)
+{
+    for (unsigned i = 0; i < change->remove_count; i++) {
+        if (is_text(change->remove[i], strlen(change->remove[i]), name->text, name->len)) {
+            return true;
+        }
     }
-    qsort(d.made->list, d.made->count, sizeof *d.made->list, compare_channels);
-    while (d.made->exact_count < d.made->count && !d.made->list[d.made->exact_count].is_pattern) {
-        d.made->exact_count++;
+    return false;
+}
+
+/* What is kept of the old names: with what was asked for goes what it was widened to. */
+static void keep(struct draft *d, const struct subscription *old, const struct subscription_change *change)
+{
+    bool asked_is_kept = false;
+    for (unsigned i = 0; i < old->name_count; i++) {
+        const struct subscription_name *name = &old->names[i];
+        bool removed = is_removed(change, name);
+        asked_is_kept = name->widened ? asked_is_kept : !removed;
+        if (asked_is_kept && !removed) {
+            add_name(d, name->text, name->len, name->widened);
+        }
     }
-    *out = d.made;
+}
+
+static int apply(struct draft *d, const struct subscription *old, const struct subscription_change *change)
+{
+    d->from = "remove";
+    for (unsigned i = 0; i < change->remove_count; i++) {
+        if (check_name(d, change->remove[i], strlen(change->remove[i])) != 0) {
+            return -1;
+        }
+    }
+    keep(d, old, change);
+    d->from = "add";
+    for (unsigned i = 0; i < change->add_count; i++) {
+        if (add_asked(d, change->add[i], strlen(change->add[i])) != 0) {
+            return -1;
+        }
+    }
+    if (d->asked == 0) {
+        error_set(d->err, "remove: nothing would be left; close the stream instead");
+        return refuse(d, "missing_channels");
+    }
     return 0;
+}
+
+int subscription_changed(const struct subscription *old, const struct subscription_change *change,
+                         const struct http_context *context, struct subscription **out, const char **code,
+                         struct error *err)
+{
+    struct draft d = {.context = context, .code = code, .err = err};
+    d.made = memory_zero(1, sizeof *d.made);
+    return finish(&d, apply(&d, old, change), out);
 }
 
 void subscription_free(struct subscription *s)
@@ -276,15 +390,23 @@ void subscription_free(struct subscription *s)
     if (!s) {
         return;
     }
-    for (unsigned i = 0; i < s->count; i++) {
-        free(s->list[i].text);
+    for (unsigned i = 0; i < s->name_count; i++) {
+        free(s->names[i].text);
     }
-    for (unsigned i = 0; i < s->unmatched_count; i++) {
-        free(s->unmatched[i]);
-    }
+    free(s->names);
     free(s->list);
     free(s->unmatched);
     free(s);
+}
+
+bool subscription_has(const struct subscription *s, const char *text, size_t len)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        if (is_text(s->list[i].text, s->list[i].len, text, len)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 bool subscription_wants(const struct subscription *s, struct slice channel)

@@ -155,7 +155,9 @@ uint64_t database_cluster_time(const bson_t *reply)
 static void read_hello(const bson_t *reply, struct database_hello *hello)
 {
     bson_iter_t it;
-    hello->is_replica_set = bson_iter_init_find(&it, reply, "setName");
+    hello->is_replica_set = bson_iter_init_find(&it, reply, "setName") ||
+                            bson_iter_init_find(&it, reply, "isreplicaset");
+    hello->local_ms = bson_iter_init_find(&it, reply, "localTime") ? bson_iter_date_time(&it) : 0;
     hello->is_mongos = bson_iter_init_find(&it, reply, "msg") && BSON_ITER_HOLDS_UTF8(&it) &&
                        strcmp(bson_iter_utf8(&it, NULL), "isdbgrid") == 0;
     hello->cluster_time = timestamp_at(reply, "operationTime");

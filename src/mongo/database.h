@@ -37,7 +37,9 @@ void database_push(struct database *db, enum database_patience patience, mongoc_
 
 /* What the server says of itself. */
 struct database_hello {
-    bool is_replica_set, is_mongos;
+    bool is_replica_set;   /* also a member that is not initiated or not ready yet; that one tells no cluster time */
+    bool is_mongos;
+    int64_t local_ms;      /* its clock [ms since 1970] */
     int major;             /* server version */
     uint64_t cluster_time; /* operationTime, 0 = none */
 };

@@ -290,22 +290,22 @@ static char operation_of(const struct change *change)
 }
 
 /* Make b->ns this namespace and b->ns_mapping who takes it. Returns 0, or -1 when it cannot be one. */
-static int enter_namespace(struct event_builder *b, const struct change *change)
+static int enter_namespace(struct event_builder *b, struct slice database, struct slice collection)
 {
-    size_t db_len = change->database.len, coll_len = change->collection.len;
+    size_t db_len = database.len, coll_len = collection.len;
     size_t len = db_len + 1 + coll_len;
     if (db_len == 0 || coll_len == 0 || len > sizeof b->ns) {
         return -1;
     }
-    if (len == b->ns_len && b->ns[db_len] == '.' && memcmp(b->ns, change->database.data, db_len) == 0 &&
-        memcmp(b->ns + db_len + 1, change->collection.data, coll_len) == 0) {
+    if (len == b->ns_len && b->ns[db_len] == '.' && memcmp(b->ns, database.data, db_len) == 0 &&
+        memcmp(b->ns + db_len + 1, collection.data, coll_len) == 0) {
         return 0;
     }
-    memcpy(b->ns, change->database.data, db_len);
+    memcpy(b->ns, database.data, db_len);
     b->ns[db_len] = '.';
-    memcpy(b->ns + db_len + 1, change->collection.data, coll_len);
+    memcpy(b->ns + db_len + 1, collection.data, coll_len);
     b->ns_len = len;
-    b->ns_mapping = mapping_set_find(b->set, change->database, change->collection);
+    b->ns_mapping = mapping_set_find(b->set, database, collection);
     return 0;
 }
 
@@ -322,6 +322,12 @@ static void take_key(struct event_builder *b, const bson_t *document)
     buffer_append(&b->key, at.raw + value, at.next_off - value);
 }
 
+/* The hash of an event in the entered namespace whose _id was taken. */
+static int64_t hash_taken(const struct event_builder *b, char operation, uint32_t ordinal)
+{
+    return event_id_hash(b->ns, b->ns_len, b->key.data ? b->key.data : "", b->key.len, operation, ordinal);
+}
+
 /* Every insert and replacement counts, also those that become no event: ids must not depend on the mapping. */
 static struct event_id identify(struct event_builder *b, const struct change *change, char operation)
 {
@@ -331,12 +337,20 @@ static struct event_id identify(struct event_builder *b, const struct change *ch
         return id;
     }
     take_key(b, &change->document);
-    id.hash = event_id_hash(b->ns, b->ns_len, b->key.data ? b->key.data : "", b->key.len, operation, 0);
+    id.hash = hash_taken(b, operation, 0);
     uint32_t ordinal = event_ordinal_next(&b->ordinal, id.cluster_time, (uint64_t)id.hash + 1);
     if (ordinal > 0) {
-        id.hash = event_id_hash(b->ns, b->ns_len, b->key.data ? b->key.data : "", b->key.len, operation, ordinal);
+        id.hash = hash_taken(b, operation, ordinal);
     }
     return id;
+}
+
+int64_t event_builder_insert_hash(struct event_builder *builder, struct slice database, struct slice collection,
+                                  const bson_t *document)
+{
+    enter_namespace(builder, database, collection);
+    take_key(builder, document);
+    return hash_taken(builder, 'i', 0);
 }
 
 static enum event_outcome build_oversize(struct event_builder *b, const struct change *change, struct event_id id,
@@ -382,7 +396,7 @@ enum event_outcome event_builder_change(struct event_builder *builder, const bso
     *frame = NULL;
     read_change(change, &parts);
     char operation = operation_of(&parts);
-    if (!operation || enter_namespace(builder, &parts) < 0) {
+    if (!operation || enter_namespace(builder, parts.database, parts.collection) < 0) {
         return EVENT_UNCOVERED;
     }
     struct event_id id = identify(builder, &parts, operation);

@@ -51,6 +51,11 @@ enum event_outcome event_builder_document(struct event_builder *builder, struct 
                                           const bson_t *document, int64_t ts_ms, bool whole, struct buffer *channel,
                                           struct buffer *json, struct error *reason);
 
+/* The hash in the id of the event that the insert of this document is in the change stream, if it is the first of its
+ * _id in its cluster time. database and collection: where it was read. */
+int64_t event_builder_insert_hash(struct event_builder *builder, struct slice database, struct slice collection,
+                                  const bson_t *document);
+
 /* The severity of the last event that was built (as frame->level). */
 uint8_t event_builder_level(const struct event_builder *builder);
 

@@ -15,8 +15,6 @@
 #include "job.h"
 #include "job_pool.h"
 
-enum { HISTORY_COLLECTIONS_MAX = 256 };
-
 struct history_options {
     const struct job_source *sources;
     unsigned source_count;

@@ -4,6 +4,7 @@
 #include "event_lookup.h"
 #include "history.h"
 #include "log.h"
+#include "rows_read.h"
 
 #include <pthread.h>
 #include <stdlib.h>
@@ -48,6 +49,22 @@ static void serve_history(struct job_pool *pool, struct job *job)
     }
 }
 
+static void serve_rows(struct job_pool *pool, struct job *job)
+{
+    static struct log_limit limit;
+    struct rows_read_options options = {
+        .sources = pool->options.sources,
+        .source_count = pool->options.source_count,
+        .build = pool->options.build,
+        .scan_max = pool->options.scan_max,
+    };
+    int rc = rows_read(&options, job->wanted, &job->rows, &job->error);
+    job->status = rc == 0 ? 200 : 503;
+    if (rc != 0) {
+        log_write_limited(&limit, LOG_LEVEL_WARN, "job", "rows could not be read: %s", job->error.text);
+    }
+}
+
 static void *job_main(void *arg)
 {
     struct job_pool *pool = arg;
@@ -62,7 +79,7 @@ static void *job_main(void *arg)
             serve_history(pool, job);
             break;
         case JOB_ROWS:
-            job->status = 503;
+            serve_rows(pool, job);
             break;
         }
         mailbox_post(job->box, (struct message){.type = MESSAGE_JOB, .number = job->number, .object = job});

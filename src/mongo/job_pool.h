@@ -22,7 +22,7 @@ struct job_pool_options {
     const struct job_source *sources; /* borrowed for the pool's life */
     unsigned source_count;
     struct event_builder_options build;
-    size_t scan_max; /* rows that a page of history may read */
+    size_t scan_max; /* documents that a page of history, or a tail, may read */
     unsigned threads;
 };
 

@@ -33,6 +33,11 @@ struct reader {
     /* of the open stream */
     uint64_t skip;       /* events of open_time still to be skipped */
     bool shares_times;   /* server >= 8.0, or several shards: any events may share a cluster time */
+    uint64_t present;    /* the deployment's cluster time when it was opened */
+    bool waits;          /* the last answer held all there was: the next one is waited for */
+    struct lateness lateness;
+    int64_t moments[BATCH_SIZE]; /* of the batch: the different wallTimes, in their order */
+    size_t moment_count;
     struct seen_collection *seen;
     struct log_limit unroutable_limit;
 };
@@ -86,6 +91,11 @@ enum database_patience reader_patience(const struct reader *r)
     return r->patience;
 }
 
+const struct lateness *reader_lateness(const struct reader *r)
+{
+    return &r->lateness;
+}
+
 void reader_close(struct reader *r, bool polite)
 {
     change_stream_close(r->stream, polite);
@@ -105,6 +115,7 @@ static int learn_server(struct reader *r, struct error *err)
         return -1;
     }
     r->shares_times = hello.major >= 8 || hello.is_mongos;
+    r->present = hello.cluster_time;
     source_note_cluster_time(r->options.source, hello.cluster_time);
     return 0;
 }
@@ -124,6 +135,7 @@ static int open_stream(struct reader *r, bool drop_oversize, struct error *err)
     /* A new builder: the counts that number equal events start with the cluster time. */
     r->builder = event_builder_new(r->options.mappings, &r->options.build);
     r->skip = r->open_time ? r->open_count : 0;
+    r->waits = false;
     return 0;
 }
 
@@ -243,6 +255,14 @@ static bool pass(struct reader *r, const struct change *change)
     return false;
 }
 
+static void note_moment(struct reader *r, int64_t wall_ms)
+{
+    bool is_new = r->moment_count == 0 || r->moments[r->moment_count - 1] != wall_ms;
+    if (is_new && wall_ms && r->moment_count < BATCH_SIZE) {
+        r->moments[r->moment_count++] = wall_ms;
+    }
+}
+
 static void take_change(struct reader *r, const bson_iter_t *at, struct reader_batch *batch, int64_t *wall_ms)
 {
     struct change change;
@@ -257,6 +277,7 @@ static void take_change(struct reader *r, const bson_iter_t *at, struct reader_b
     }
     struct source_status *status = &r->options.source->status;
     *wall_ms = change.wall_ms;
+    note_moment(r, change.wall_ms);
     if (outcome == EVENT_UNROUTABLE) {
         atomic_fetch_add(&status->unroutable, 1);
         log_write_limited(&r->unroutable_limit, LOG_LEVEL_WARN, "mapping", "source %s: no channel for %.*s.%.*s: %s",
@@ -279,7 +300,8 @@ static void note_tail(struct reader *r, const struct change_batch *got)
     }
 }
 
-static void reserve_frames(struct reader *r, const bson_iter_t *documents)
+/* Make room for the frames of an answer; returns how many events it holds. */
+static size_t reserve_frames(struct reader *r, const bson_iter_t *documents)
 {
     bson_iter_t it = *documents;
     size_t count = 0;
@@ -290,6 +312,18 @@ static void reserve_frames(struct reader *r, const bson_iter_t *documents)
         r->frame_cap = count;
         r->frames = memory_resize(r->frames, count * sizeof(struct frame *));
     }
+    return count;
+}
+
+/* How late is what was waited for? A full answer tells nothing: its events may have waited for us. */
+static void note_lateness(struct reader *r, size_t events, int64_t arrived_ms)
+{
+    bool is_full = events >= BATCH_SIZE;
+    if (r->waits && !is_full) {
+        const struct lateness_batch batch = {r->moments, r->moment_count, events};
+        lateness_take(&r->lateness, &batch, arrived_ms, clock_mono_us());
+    }
+    r->waits = !is_full;
 }
 
 int reader_next(struct reader *r, struct reader_batch *batch, struct error *err)
@@ -303,16 +337,19 @@ int reader_next(struct reader *r, struct reader_batch *batch, struct error *err)
         }
         return -1;
     }
-    int64_t wall_ms = 0;
-    reserve_frames(r, &got.documents);
-    *batch = (struct reader_batch){.frames = r->frames, .at_tail = got.empty};
+    int64_t wall_ms = 0, arrived_ms = clock_wall_ms();
+    size_t events = reserve_frames(r, &got.documents);
+    *batch = (struct reader_batch){.frames = r->frames};
+    r->moment_count = 0;
     while (bson_iter_next(&got.documents)) {
         if (BSON_ITER_HOLDS_DOCUMENT(&got.documents)) {
             take_change(r, &got.documents, batch, &wall_ms);
         }
     }
     note_tail(r, &got);
+    note_lateness(r, events, arrived_ms);
     batch->complete = r->complete;
+    batch->at_tail = got.empty || r->complete > r->present;
     source_note_cluster_time(r->options.source, got.cluster_time);
     if (wall_ms) {
         atomic_store(&r->options.source->status.lag_ms, clock_wall_ms() - wall_ms);

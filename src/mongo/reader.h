@@ -13,6 +13,7 @@
 
 #include "database.h"
 #include "event_builder.h"
+#include "lateness.h"
 #include "source.h"
 
 struct reader;
@@ -29,7 +30,7 @@ struct reader_batch {
     struct frame **frames; /* one reference each goes to the caller; the array stays the reader's */
     size_t count;
     uint64_t complete;     /* every event up to this cluster time has now been given out */
-    bool at_tail;          /* nothing came: the present is reached */
+    bool at_tail;          /* nothing came, or what came is younger than the stream: the present is reached */
 };
 
 struct reader *reader_new(const struct reader_options *options);
@@ -43,6 +44,9 @@ uint64_t reader_complete(const struct reader *reader);
 
 /* A position that nothing given out lies behind and nothing to come lies before. */
 uint64_t reader_border(const struct reader *reader);
+
+/* How late events arrive that are waited for. */
+const struct lateness *reader_lateness(const struct reader *reader);
 
 /* Open (again) where it is. drop_oversize: see mapping_set_pipeline. Returns 0, or -1 with *err and its code. */
 int reader_open(struct reader *reader, enum database_patience patience, bool drop_oversize, struct error *err);

@@ -7,7 +7,7 @@ static int oplog_end(mongoc_collection_t *oplog, int direction, uint64_t *time, 
 {
     bson_t *filter = bson_new();
     bson_t *opts = BCON_NEW("sort", "{", "$natural", BCON_INT32(direction), "}", "limit", BCON_INT64(1), "projection",
-                            "{", "ts", BCON_INT32(1), "}");
+                            "{", "ts", BCON_INT32(1), "}", "maxTimeMS", BCON_INT64(SERVER_FACTS_LIMIT_MS));
     mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(oplog, filter, opts, NULL);
     const bson_t *entry;
     bson_iter_t it;
@@ -40,38 +40,123 @@ int server_facts_oplog(mongoc_client_t *client, uint64_t *first, uint64_t *last,
     return rc;
 }
 
-static int describe_database(mongoc_client_t *client, const struct mapping *mapping, const struct mapping_set *mappings,
-                             struct catalog *catalog, struct error *err)
+int server_facts_oplog_size(mongoc_client_t *client, int64_t *bytes, int64_t *max_bytes, struct error *err)
 {
     bson_error_t error;
-    const char *name = mapping_database(mapping);
-    mongoc_database_t *database = mongoc_client_get_database(client, name);
-    bson_t *opts = BCON_NEW("nameOnly", BCON_BOOL(true), "authorizedCollections", BCON_BOOL(true));
-    char **collections = mongoc_database_get_collection_names_with_opts(database, opts, &error);
-    bson_destroy(opts);
-    mongoc_database_destroy(database);
-    if (!collections) {
-        return database_error(&error, err);
+    bson_t reply;
+    bson_iter_t size, max;
+    bson_t *command = BCON_NEW("collStats", "oplog.rs", "maxTimeMS", BCON_INT64(SERVER_FACTS_LIMIT_MS));
+    const mongoc_read_prefs_t *prefs = mongoc_uri_get_read_prefs_t(mongoc_client_get_uri(client));
+    bool ok = mongoc_client_command_simple(client, "local", command, prefs, &reply, &error);
+    int rc = ok ? 0 : database_error(&error, err);
+    if (rc == 0 && bson_iter_init_find(&size, &reply, "size") && bson_iter_init_find(&max, &reply, "maxSize")) {
+        *bytes = bson_iter_as_int64(&size);
+        *max_bytes = bson_iter_as_int64(&max);
+    } else if (rc == 0) {
+        rc = error_set(err, "the server does not tell the oplog's size");
     }
-    for (char **c = collections; *c; c++) {
-        struct slice collection = {*c, strlen(*c)};
-        const struct mapping *taker = mapping_set_find(mappings, (struct slice){name, strlen(name)}, collection);
-        if (taker) {
-            mapping_describe_collection(taker, collection, catalog);
-        }
-    }
-    bson_strfreev(collections);
-    return 0;
+    bson_destroy(command);
+    bson_destroy(&reply);
+    return rc;
 }
 
-int server_facts_collections(mongoc_client_t *client, const struct mapping_set *mappings, struct catalog *catalog,
-                             struct error *err)
+/* --- collections ---------------------------------------------------------------------------------- */
+
+enum { ERROR_UNAUTHORIZED = 13 };
+
+struct listing {
+    mongoc_client_t *client;
+    const struct mapping_set *mappings;
+    void (*take)(void *context, const struct covered_collection *collection);
+    void *context;
+};
+
+static bool is_text(const bson_t *entry, const char *name, const char *text)
 {
-    int rc = 0;
-    for (size_t i = 0; i < mapping_set_count(mappings); i++) {
-        if (describe_database(client, mapping_set_at(mappings, i), mappings, catalog, err) != 0) {
-            rc = -1;
+    bson_iter_t at;
+    return bson_iter_init_find(&at, entry, name) && BSON_ITER_HOLDS_UTF8(&at) &&
+           strcmp(bson_iter_utf8(&at, NULL), text) == 0;
+}
+
+static bool is_capped(const bson_t *entry)
+{
+    bson_iter_t at, found;
+    return bson_iter_init(&at, entry) && bson_iter_find_descendant(&at, "options.capped", &found) &&
+           bson_iter_as_bool(&found);
+}
+
+static void take_entry(const struct listing *listing, const char *database, const bson_t *entry)
+{
+    bson_iter_t at;
+    if (!bson_iter_init_find(&at, entry, "name") || !BSON_ITER_HOLDS_UTF8(&at)) {
+        return;
+    }
+    struct covered_collection covered = {.database = database, .name = bson_iter_utf8(&at, NULL)};
+    covered.mapping = mapping_set_find(listing->mappings, (struct slice){database, strlen(database)},
+                                       (struct slice){covered.name, strlen(covered.name)});
+    covered.kind = is_text(entry, "type", "view")         ? COVERED_VIEW
+                   : is_text(entry, "type", "timeseries") ? COVERED_TIME_SERIES
+                   : is_capped(entry)                     ? COVERED_CAPPED
+                                                          : COVERED_PLAIN;
+    if (covered.mapping) {
+        listing->take(listing->context, &covered);
+    }
+}
+
+static int list_database(const struct listing *listing, const char *name, bool names_only, struct error *err)
+{
+    bson_error_t error;
+    const bson_t *entry;
+    bson_t opts = BSON_INITIALIZER;
+    BSON_APPEND_INT64(&opts, "maxTimeMS", SERVER_FACTS_LIMIT_MS);
+    if (names_only) {
+        BSON_APPEND_BOOL(&opts, "nameOnly", true);
+        BSON_APPEND_BOOL(&opts, "authorizedCollections", true);
+    }
+    mongoc_database_t *database = mongoc_client_get_database(listing->client, name);
+    mongoc_cursor_t *cursor = mongoc_database_find_collections_with_opts(database, &opts);
+    while (mongoc_cursor_next(cursor, &entry)) {
+        take_entry(listing, name, entry);
+    }
+    int rc = mongoc_cursor_error(cursor, &error) ? database_error(&error, err) : 0;
+    mongoc_cursor_destroy(cursor);
+    mongoc_database_destroy(database);
+    bson_destroy(&opts);
+    return rc;
+}
+
+static bool is_first_of_database(const struct mapping_set *mappings, size_t index)
+{
+    const char *name = mapping_database(mapping_set_at(mappings, index));
+    for (size_t i = 0; i < index; i++) {
+        if (strcmp(mapping_database(mapping_set_at(mappings, i)), name) == 0) {
+            return false;
         }
     }
-    return rc;
+    return true;
+}
+
+int server_facts_collections(mongoc_client_t *client, const struct mapping_set *mappings,
+                             void (*take)(void *context, const struct covered_collection *collection), void *context,
+                             struct error *err)
+{
+    const struct listing listing = {client, mappings, take, context};
+    for (size_t i = 0; i < mapping_set_count(mappings); i++) {
+        struct error problem = {0};
+        if (!is_first_of_database(mappings, i)) {
+            continue;
+        }
+        const char *name = mapping_database(mapping_set_at(mappings, i));
+        int rc = list_database(&listing, name, false, &problem);
+        if (rc != 0 && problem.code == ERROR_UNAUTHORIZED) {
+            rc = list_database(&listing, name, true, &problem);
+        }
+        if (rc != 0) {
+            if (err) {
+                *err = problem;
+            }
+            return rc;
+        }
+    }
+    return 0;
 }

@@ -18,10 +18,10 @@ static const struct row table[] = {
     {13, STREAM_UNAUTHORIZED},       /* Unauthorized */
     {18, STREAM_UNAUTHORIZED},       /* AuthenticationFailed */
     {8000, STREAM_UNAUTHORIZED},     /* AtlasError, mostly of authentication */
-    {166, STREAM_MISCONFIGURED},     /* CommandNotSupportedOnView; time-series */
+    {166, STREAM_NO_STREAM},         /* CommandNotSupportedOnView; time-series */
+    {115, STREAM_NO_STREAM},         /* CommandNotSupported */
     {73, STREAM_MISCONFIGURED},      /* InvalidNamespace */
     {40324, STREAM_MISCONFIGURED},   /* unrecognised pipeline stage */
-    {115, STREAM_MISCONFIGURED},     /* CommandNotSupported */
 };
 
 enum stream_action stream_error_action(int code)
@@ -34,6 +34,13 @@ enum stream_action stream_error_action(int code)
     return STREAM_REOPEN;
 }
 
+enum source_polling stream_action_polling(enum stream_action action)
+{
+    return action == STREAM_NOT_REPLICA_SET ? SOURCE_POLLS_STANDALONE
+           : action == STREAM_NO_STREAM     ? SOURCE_POLLS_VIEWS
+                                            : SOURCE_FOLLOWS_STREAM;
+}
+
 const char *stream_action_advice(enum stream_action action)
 {
     switch (action) {
@@ -41,6 +48,7 @@ const char *stream_action_advice(enum stream_action action)
         return "change streams need a replica set: start mongod with --replSet and run rs.initiate() once";
     case STREAM_UNAUTHORIZED:
         return "the user of mongodb.uri needs the actions find and changeStream on what is watched (the role read)";
+    case STREAM_NO_STREAM:
     case STREAM_MISCONFIGURED:
         return "views and time-series collections have no change stream; take them out of the mappings";
     case STREAM_HISTORY_LOST:

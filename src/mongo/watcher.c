@@ -4,8 +4,10 @@
 #include "buffer.h"
 #include "clock.h"
 #include "log.h"
+#include "poller.h"
 #include "random.h"
 #include "server_facts.h"
+#include "server_watch.h"
 #include "stream_error.h"
 
 #include <pthread.h>
@@ -15,8 +17,8 @@
 enum {
     BACKOFF_FIRST_MS = 50,
     BACKOFF_MAX_MS = 5000,
+    PROBE_EVERY_US = 5000000, /* while it polls: have change streams become possible? */
     SCAN_AFTER_S = 30,      /* a start further back than this is read with the long patience first */
-    FACTS_EVERY_US = 30000000,
 };
 
 struct watcher {
@@ -24,10 +26,14 @@ struct watcher {
     struct watcher_options options;
     struct source *source;
     struct reader *reader;
+    struct poller *poller;
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping; /* under lock */
     /* of the thread alone */
+    enum source_polling polls; /* and why; SOURCE_FOLLOWS_STREAM: it reads a change stream, or tries to */
+    bool poll_begun;         /* it has looked once */
+    int64_t probe_due_us;
     bool opened;             /* once */
     bool fresh;              /* opened, but nothing was read yet */
     uint64_t start;          /* the cluster time it was opened at */
@@ -36,7 +42,7 @@ struct watcher {
     uint64_t lost_from;      /* history was lost after this cluster time: told when the stream is open again */
     uint64_t guard_from;     /* too large: the guard stays until `complete` has passed this */
     bool guard;
-    int64_t facts_due_us;
+    struct server_watch facts;
     struct log_limit error_limit;
 };
 
@@ -81,8 +87,9 @@ static int present(struct watcher *w, uint64_t *now, struct error *err)
         return rc;
     }
     if (!hello.cluster_time) {
-        error_set(err, "the server is not a member of a replica set");
-        err->code = 40573;
+        error_set(err, hello.is_replica_set ? "the replica set is not initiated, or not ready yet"
+                                            : "the server is not a member of a replica set");
+        err->code = hello.is_replica_set ? 0 : 40573;
         return -1;
     }
     *now = hello.cluster_time;
@@ -95,9 +102,13 @@ static int first_place(struct watcher *w, struct error *err)
     if (present(w, &now, err) != 0) {
         return -1;
     }
-    atomic_store(&w->source->status.live_from, now + 1);
-    uint64_t warm = (uint64_t)w->options.warm_s << 32;
-    reader_seek(w->reader, warm && warm < now ? now - warm : now + 1);
+    if (!atomic_load(&w->source->status.live_from)) {
+        atomic_store(&w->source->status.live_from, now + 1);
+    }
+    source_note_cluster_time(w->source, now); /* before anyone is served: the start may lie in the past */
+    uint64_t start = warm_place_find(w->options.reader.database, &w->options.warm, now);
+    atomic_store(&w->source->status.warming, start <= now);
+    reader_seek(w->reader, start);
     return 0;
 }
 
@@ -130,13 +141,19 @@ static int place_after_loss(struct watcher *w, struct error *err)
 
 static bool is_far_back(struct watcher *w)
 {
+    if (!w->opened && atomic_load(&w->source->status.warming)) {
+        return true; /* however short: those who come meanwhile must be able to tell that what is read is the past */
+    }
     uint32_t now_s = source_cluster_seconds(w->source);
     return now_s && (uint32_t)(reader_complete(w->reader) >> 32) + SCAN_AFTER_S < now_s;
 }
 
 static void tell_loss(struct watcher *w)
 {
-    struct frame *loss = frame_new_loss(w->lost_from, event_id_position(w->start), NULL);
+    bool is_empty = w->start <= w->lost_from + 1; /* the server was wrong: everything comes */
+    struct rows *rows =
+        is_empty ? NULL : rows_replay_read(&w->options.reader, &w->options.replay, w->lost_from, w->start);
+    struct frame *loss = frame_new_loss(w->lost_from, event_id_position(w->start), rows);
     log_error("watcher",
               "source %s: history was lost, the oplog no longer reaches back; a gap of %u s is told to every reader",
               w->source->name, (unsigned)((w->start >> 32) - (w->lost_from >> 32)));
@@ -200,22 +217,14 @@ static void tell_oversize(struct watcher *w)
 
 static void refresh_facts(struct watcher *w)
 {
-    int64_t now_us = clock_mono_us();
-    if (now_us < w->facts_due_us) {
-        return;
-    }
-    w->facts_due_us = now_us + FACTS_EVERY_US;
-    mongoc_client_t *client = database_pop(w->options.reader.database, DATABASE_TAIL);
-    if (!client) {
-        return;
-    }
-    uint64_t first, last;
-    if (server_facts_oplog(client, &first, &last, NULL) == 0) {
-        atomic_store(&w->source->status.oplog_first, first);
-        atomic_store(&w->source->status.oplog_last, last);
-    }
-    server_facts_collections(client, w->options.reader.mappings, w->source->catalog, NULL);
-    database_push(w->options.reader.database, DATABASE_TAIL, client);
+    const struct server_watch_options options = {
+        .database = w->options.reader.database,
+        .mappings = w->options.reader.mappings,
+        .source = w->source,
+        .oplog_window_min_s = w->options.oplog_window_min_s,
+    };
+    atomic_store(&w->source->status.warming, false);
+    server_watch_run(&w->facts, &options, reader_lateness(w->reader));
 }
 
 static void take_batch(struct watcher *w, const struct reader_batch *batch)
@@ -253,9 +262,136 @@ static void report(struct watcher *w, enum stream_action action, const struct er
     log_write_limited(&w->error_limit, LOG_LEVEL_WARN, "watcher", "source %s: %s", w->source->name, sentence);
 }
 
+/* --- polling ---------------------------------------------------------------------------------------------- */
+
+static bool must_stop(void *context)
+{
+    return is_stopping(context);
+}
+
+/* A change stream of a whole database can be opened also where all that it would tell of has none. */
+static bool has_no_stream(struct watcher *w)
+{
+    mongoc_client_t *client = database_pop(w->options.reader.database, DATABASE_TAIL);
+    bool needed = client && poller_is_needed(client, w->options.reader.mappings);
+    if (client) {
+        database_push(w->options.reader.database, DATABASE_TAIL, client);
+    }
+    return needed;
+}
+
+static void turn_to_polling(struct watcher *w, enum source_polling why)
+{
+    reader_close(w->reader, false);
+    poller_reset(w->poller);
+    w->polls = why;
+    w->poll_begun = false;
+    w->probe_due_us = clock_mono_us() + PROBE_EVERY_US;
+    w->backoff_ms = BACKOFF_FIRST_MS;
+}
+
+/* It has looked once: only now is it certain that it can. */
+static void begin_polling(struct watcher *w)
+{
+    struct source *s = w->source;
+    uint64_t start = poller_clock(w->poller) + 1;
+    log_warn("watcher", "source %s: %s", s->name, source_polling_sentence(w->polls));
+    atomic_store(&s->status.lag_ms, -1);
+    atomic_store(&s->status.polling, (int)w->polls); /* first, so that no id is told that means nothing any more */
+    if (w->opened) {
+        journal_restart(s->journal, frame_new_mode(event_id_position(start)), start);
+    } else {
+        journal_open(s->journal, start);
+        w->opened = true;
+        atomic_store(&s->status.opened, true);
+    }
+    w->poll_begun = true;
+    w->lost_from = 0;
+    w->lost_attempts = 0;
+    w->guard = false;
+}
+
+/* The stream is open from this cluster time on, and all that polling could find is in the journal. */
+static void end_polling(struct watcher *w, uint64_t start)
+{
+    struct source *s = w->source;
+    log_warn("watcher", "source %s: change streams have become possible; every reader is told of a gap", s->name);
+    atomic_fetch_add(&s->status.opens, 1);
+    atomic_store(&s->status.mode_since, start);
+    atomic_store(&s->status.polling, SOURCE_FOLLOWS_STREAM);
+    journal_restart(s->journal, frame_new_mode(event_id_position(start)), start);
+    w->polls = SOURCE_FOLLOWS_STREAM;
+    w->fresh = false;
+}
+
+/* Open a stream at the present, then look once more at everything before it. Returns false when there is none yet. */
+static bool change_over(struct watcher *w, uint64_t now)
+{
+    struct error err = {0};
+    struct reader_batch batch;
+    reader_seek(w->reader, now + 1);
+    if (reader_open(w->reader, DATABASE_TAIL, false, &err) != 0 || reader_next(w->reader, &batch, &err) != 0) {
+        report(w, stream_error_action(err.code), &err);
+        reader_close(w->reader, false);
+        return false;
+    }
+    if (poller_look(w->poller, now, &err) != 0) {
+        report(w, STREAM_REOPEN, &err); /* what was not seen lies in the gap */
+    }
+    end_polling(w, now + 1);
+    take_batch(w, &batch);
+    return true;
+}
+
+/* Have change streams become possible? Then polling is over. */
+static bool leave_polling(struct watcher *w)
+{
+    uint64_t now;
+    struct error err;
+    if (clock_mono_us() < w->probe_due_us) {
+        return false;
+    }
+    w->probe_due_us = clock_mono_us() + PROBE_EVERY_US;
+    if (present(w, &now, &err) != 0 || has_no_stream(w)) {
+        return false;
+    }
+    if (w->poll_begun) {
+        return change_over(w, now);
+    }
+    atomic_store(&w->source->status.polling, SOURCE_FOLLOWS_STREAM);
+    w->polls = SOURCE_FOLLOWS_STREAM;
+    return true;
+}
+
+static void poll_turn(struct watcher *w)
+{
+    struct error err = {0};
+    if (leave_polling(w)) {
+        return;
+    }
+    if (poller_look(w->poller, 0, &err) != 0) {
+        report(w, stream_error_action(err.code), &err);
+        back_off(w, 0);
+        return;
+    }
+    if (!w->poll_begun) {
+        begin_polling(w);
+    }
+    w->backoff_ms = BACKOFF_FIRST_MS;
+    source_set_state(w->source, SOURCE_POLLING);
+    sleep_ms(w, w->options.poll_interval_ms);
+}
+
+/* --- turns -------------------------------------------------------------------------------------------------- */
+
 static void handle_error(struct watcher *w, const struct error *err)
 {
     enum stream_action action = stream_error_action(err->code);
+    enum source_polling why = stream_action_polling(action);
+    if (why && w->options.may_poll) {
+        turn_to_polling(w, why);
+        return;
+    }
     report(w, action, err);
     switch (action) {
     case STREAM_HISTORY_LOST:
@@ -274,6 +410,7 @@ static void handle_error(struct watcher *w, const struct error *err)
         break;
     case STREAM_NOT_REPLICA_SET:
     case STREAM_UNAUTHORIZED:
+    case STREAM_NO_STREAM:
     case STREAM_MISCONFIGURED:
         back_off(w, BACKOFF_MAX_MS);
         break;
@@ -283,21 +420,32 @@ static void handle_error(struct watcher *w, const struct error *err)
     }
 }
 
+static void stream_turn(struct watcher *w)
+{
+    struct error err = {0};
+    struct reader_batch batch;
+    if (!reader_is_open(w->reader)) {
+        if (!w->opened && w->options.may_poll && has_no_stream(w)) {
+            turn_to_polling(w, SOURCE_POLLS_VIEWS);
+        } else if (open_stream(w, &err) != 0) {
+            handle_error(w, &err);
+        }
+    } else if (reader_next(w->reader, &batch, &err) == 0) {
+        take_batch(w, &batch);
+    } else {
+        handle_error(w, &err);
+    }
+}
+
 static void *watcher_main(void *arg)
 {
     struct watcher *w = arg;
     pthread_setname_np(pthread_self(), "tw-watcher");
     while (!is_stopping(w)) {
-        struct error err = {0};
-        struct reader_batch batch;
-        if (!reader_is_open(w->reader)) {
-            if (open_stream(w, &err) != 0) {
-                handle_error(w, &err);
-            }
-        } else if (reader_next(w->reader, &batch, &err) == 0) {
-            take_batch(w, &batch);
+        if (w->polls) {
+            poll_turn(w);
         } else {
-            handle_error(w, &err);
+            stream_turn(w);
         }
     }
     reader_close(w->reader, true);
@@ -311,6 +459,7 @@ struct watcher *watcher_start(const struct watcher_options *options)
     w->options = *options;
     w->source = options->reader.source;
     w->reader = reader_new(&options->reader);
+    w->poller = poller_new(&(struct poller_options){options->reader, options->poll_overlap_s, must_stop, w});
     w->backoff_ms = BACKOFF_FIRST_MS;
     pthread_mutex_init(&w->lock, NULL);
     pthread_cond_init(&w->wake, NULL);
@@ -333,6 +482,7 @@ void watcher_join(struct watcher *w)
 {
     pthread_join(w->thread, NULL);
     reader_free(w->reader);
+    poller_free(w->poller);
     pthread_cond_destroy(&w->wake);
     pthread_mutex_destroy(&w->lock);
     free(w);

@@ -255,7 +255,7 @@ static void test_precedence(void **state)
     assert_int_equal(config->retry_ms, 5000);
     assert_int_equal(config->journal_bytes, 4 << 20);
     assert_int_equal(config->journal_age_s, 120);
-    assert_int_equal(config->journal_warm_s, 0);
+    assert_int_equal(config->journal_warm_s, 60);
     assert_int_equal(config->listen_port, 5000);
     assert_string_equal(config->log_level, "debug");
     assert_int_equal(config->allowed_origin_count, 2);
@@ -373,9 +373,6 @@ static void test_unbuilt(void **state)
     snprintf(expected, sizeof expected, "TAILWATER_AUTH_JWT_SECRET: %s", sentence);
     refuse_variable("TAILWATER_AUTH_JWT_SECRET", "x", expected);
     refuse("test_endpoints: true\n", "@:1: test_endpoints is not built in this version: remove it");
-    refuse("mode: auto\n", "@:1: mode: polling (auto) is not built yet, only change_stream; a standalone server "
-                           "becomes a "
-                           "replica set, which has change streams, with --replSet and rs.initiate()");
 }
 
 static void test_listener(void **state)

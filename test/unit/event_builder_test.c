@@ -416,6 +416,29 @@ static void test_unroutable_events_count(void **state)
     closed(&f);
 }
 
+/* A document that was read from its collection is known by the id of its insert, whatever its _id. */
+static void test_hashes_of_rows(void **state)
+{
+    (void)state;
+    static const char *const ids[] = {"7", "'7'", "1.5", "null", "{'a':1,'b':'x'}",
+                                      "{'$oid':'6b0169cd05060708090a0bff'}",
+                                      "{'$binary':{'base64':'AAECAwQFBgcICQoLDA0ODw==','subType':'04'}}"};
+    struct fixture f = opened("[{'collections':['etl','other'],'channel':'x:{$collection}'}]", 60000);
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++) {
+        char source[256];
+        snprintf(source, sizeof source, "{'n':1,'_id':%s}", ids[i]);
+        bson_t *row = document(source);
+        int64_t other = event_builder_insert_hash(f.builder, text("shop"), text("other"), row);
+        int64_t live = hash_of(&f, (unsigned)i + 1, "insert", ids[i]);
+        int64_t hash = event_builder_insert_hash(f.builder, text("shop"), text("etl"), row);
+        assert_true(hash == live);
+        assert_true(hash != other);
+        assert_true(hash != hash_of(&f, (unsigned)i + 1, "insert", ids[i])); /* the second of its time is another one */
+        bson_destroy(row);
+    }
+    closed(&f);
+}
+
 static void test_ordinal_table(void **state)
 {
     (void)state;
@@ -454,6 +477,7 @@ int main(void)
         cmocka_unit_test(test_oversize),
         cmocka_unit_test(test_ordinals_in_ids),
         cmocka_unit_test(test_unroutable_events_count),
+        cmocka_unit_test(test_hashes_of_rows),
         cmocka_unit_test(test_ordinal_table),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -51,18 +51,23 @@ static int make(struct http_context *context, const char *query, const char *tem
 }
 
 /* The list and what is unmatched, joined by spaces: "a b | c". */
+static void write_list(const struct subscription *s, char *text, size_t size)
+{
+    for (unsigned i = 0; i < s->count; i++) {
+        snprintf(text + strlen(text), size - strlen(text), "%s%s", i ? " " : "", s->list[i].text);
+    }
+    for (unsigned i = 0; i < s->unmatched_count; i++) {
+        snprintf(text + strlen(text), size - strlen(text), "%s%s", i ? " " : " | ", s->unmatched[i]);
+    }
+}
+
 static void expect_alias(struct http_context *context, const char *query, const char *template, const char *want)
 {
     struct subscription *s;
     const char *code = NULL;
     char text[2000] = "";
     assert_int_equal(make(context, query, template, &s, &code), 0);
-    for (unsigned i = 0; i < s->count; i++) {
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : "", s->list[i].text);
-    }
-    for (unsigned i = 0; i < s->unmatched_count; i++) {
-        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : " | ", s->unmatched[i]);
-    }
+    write_list(s, text, sizeof text);
     assert_string_equal(text, want);
     subscription_free(s);
 }
@@ -104,6 +109,7 @@ static void test_keys(void **state)
     expect(*state, "service=etl&workspace_id=w1&function_id=f1", "logs:etl:w1:f1");
     expect(*state, "service=etl&workspace_id=w1&resource_id=f1", "logs:etl:w1:f1");
     expect(*state, "service=etl&workspace_id=w1", "logs:etl:w1 logs:etl:w1:*");
+    expect(*state, "service=api&workspace_id=w1", "logs:api:w1 logs:api:w1:*"); /* one half of it can be produced */
     expect(*state, "workspace_id=w1&workflow_id=f1", "logs:*:w1:f1");
     expect(*state, "service=etl", "logs:etl:*");
     expect(*state, "service=etl&workflow_id=f1", "logs:etl:*:f1");
@@ -159,6 +165,91 @@ static void test_wants(void **state)
     subscription_free(NULL);
 }
 
+/* The names of a list, joined by commas. */
+static unsigned split(char *list, char *out[8])
+{
+    unsigned count = 0;
+    for (char *name = strtok(list, ","); name; name = strtok(NULL, ",")) {
+        out[count++] = name;
+    }
+    return count;
+}
+
+/* Make a subscription of a query, then of that another. */
+static int change(struct http_context *context, const char *query, const char *add, const char *remove,
+                  struct subscription **s, const char **code)
+{
+    struct error err = {0};
+    struct subscription *old;
+    char adds[200], removes[200], *add_list[8], *remove_list[8];
+    snprintf(adds, sizeof adds, "%s", add);
+    snprintf(removes, sizeof removes, "%s", remove);
+    struct subscription_change wanted = {.add = add_list, .remove = remove_list};
+    wanted.add_count = split(adds, add_list);
+    wanted.remove_count = split(removes, remove_list);
+    assert_int_equal(make(context, query, NULL, &old, code), 0);
+    int rc = subscription_changed(old, &wanted, context, s, code, &err);
+    assert_true(rc == 0 || err.text[0] != '\0');
+    subscription_free(old);
+    return rc;
+}
+
+static void expect_change(struct http_context *context, const char *query, const char *add, const char *remove,
+                          const char *want)
+{
+    struct subscription *s;
+    const char *code = NULL;
+    char text[2000] = "";
+    assert_int_equal(change(context, query, add, remove, &s, &code), 0);
+    write_list(s, text, sizeof text);
+    assert_string_equal(text, want);
+    subscription_free(s);
+}
+
+static void refuse_change(struct http_context *context, const char *query, const char *add, const char *remove,
+                          const char *want)
+{
+    struct subscription *s;
+    const char *code = NULL;
+    assert_int_equal(change(context, query, add, remove, &s, &code), -1);
+    assert_string_equal(code, want);
+}
+
+static void test_change(void **state)
+{
+    expect_change(*state, "channels=logs:etl:w1:f1", "logs:api:*", "", "logs:etl:w1:f1 logs:api:*");
+    expect_change(*state, "channels=logs:etl:w1:f1,logs:*", "", "logs:*", "logs:etl:w1:f1");
+    expect_change(*state, "channels=logs:etl:w1:f1", "logs:etl:w1:f1", "", "logs:etl:w1:f1");
+    expect_change(*state, "channels=logs:etl:w1:f1", "", "logs:etl:w9:f9", "logs:etl:w1:f1");
+    expect_change(*state, "channels=logs:etl:w1:f1", "logs:etl:w1:f1", "logs:etl:w1:f1", "logs:etl:w1:f1");
+    expect_change(*state, "channels=a", "b", "", "a b | a b");
+    expect_change(*state, "channels=a,logs:etl:w1", "", "a", "logs:etl:w1");
+}
+
+static void test_change_of_widened_channels(void **state)
+{
+    expect_change(*state, "channels=logs:etl:*", "logs:w1:f1", "", "logs:w1:f1 logs:*:w1:f1 logs:etl:*");
+    expect_change(*state, "channels=logs:w1:f1,logs:etl:*", "", "logs:w1:f1", "logs:etl:*");
+    expect_change(*state, "service=etl&workspace_id=w1&channels=a", "", "logs:etl:w1", "a | a");
+    /* The wider one can go alone, and stays when it was asked for as well. */
+    expect_change(*state, "channels=logs:w1:f1,logs:etl:*", "", "logs:*:w1:f1", "logs:w1:f1 logs:etl:* | logs:w1:f1");
+    expect_change(*state, "channels=logs:w1:f1,logs:*:w1:f1", "", "logs:w1:f1", "logs:*:w1:f1");
+    expect_change(*state, "channels=logs:w1:f1,logs:*:w1:f1,a", "", "logs:*:w1:f1",
+                  "a logs:w1:f1 | logs:w1:f1 a");
+    /* Asked for in two ways: what is below belongs to itself. */
+    expect_change(*state, "channels=logs:etl:w1,a&service=etl&workspace_id=w1", "", "a", "logs:etl:w1 logs:etl:w1:*");
+}
+
+static void test_change_refused(void **state)
+{
+    refuse_change(*state, "channels=a", "", "a", "missing_channels");
+    refuse_change(*state, "channels=logs:w1:f1", "", "logs:w1:f1,logs:*:w1:f1", "missing_channels");
+    refuse_change(*state, "channels=a", "b c", "", "invalid_channel");
+    refuse_change(*state, "channels=a", "", "b*", "invalid_channel");
+    refuse_change(*state, "channels=a,b,c,d,e", "f", "", "too_many_channels");
+    expect_change(*state, "channels=a,b,c,d,e", "f", "a", "b c d e f | b c d e f");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -168,6 +259,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_aliases, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_wants, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_change, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_change_of_widened_channels, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_change_refused, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("subscription", tests, NULL, NULL);
 }
