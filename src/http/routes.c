@@ -140,10 +140,6 @@ void routes_handle(struct exchange *x, void *arg)
         reply_problem(x, settings, 404, "not_found", "there is nothing at this path");
         return;
     }
-    if (exchange_body(x).len > settings->body_bytes) {
-        reply_problem(x, settings, 413, "body_too_large", "the body is larger than limits.body_bytes");
-        return;
-    }
     char allow[64];
     format_allow(route->methods, allow);
     if (exchange_method(x) == METHOD_OPTIONS) {

@@ -2,7 +2,7 @@
 #include "history.h"
 
 #include "history_plan.h"
-#include "preset.h"
+#include "iso_time.h"
 #include "text_values.h"
 
 #include <stdlib.h>
@@ -58,7 +58,7 @@ static int read_position(struct page *p, bool *by_row)
     struct history_cursor *begin = &p->plan.begin;
     begin->newest_first = p->request->newest_first;
     *by_row = false;
-    if (!text || read_epoch(text, &begin->time_ms) || preset_parse_time(text, strlen(text), &begin->time_ms) == 0) {
+    if (!text || read_epoch(text, &begin->time_ms) || iso_time_parse(text, strlen(text), &begin->time_ms) == 0) {
         begin->has_time = text != NULL;
         return 0;
     }

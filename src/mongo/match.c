@@ -2,7 +2,7 @@
 #include "match.h"
 
 #include "field_path.h"
-#include "preset.h"
+#include "iso_time.h"
 
 #include <string.h>
 
@@ -81,7 +81,7 @@ static int append_literal_object(struct compiler *c, bson_t *to, const char *key
     if (json_is_integer(date)) {
         wall_ms = json_integer_value(date);
     } else if (!json_is_string(date) ||
-               preset_parse_time(json_string_value(date), json_string_length(date), &wall_ms) < 0) {
+               iso_time_parse(json_string_value(date), json_string_length(date), &wall_ms) < 0) {
         return error_set(c->err, "\"$date\" must be an ISO 8601 time or milliseconds since 1970");
     }
     BSON_APPEND_DATE_TIME(to, key, wall_ms);

@@ -18,8 +18,6 @@
 #ifndef TAILWATER_MONGO_PRESET_H
 #define TAILWATER_MONGO_PRESET_H
 
-#include "iso_time.h"
-
 #include <bson/bson.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -46,11 +44,5 @@ uint8_t preset_level(const struct preset *preset, const bson_iter_t *value);
  * Returns 0 with *wall_ms, or -1.
  */
 int preset_time(const bson_iter_t *value, int64_t *wall_ms);
-
-/* The same for text alone: iso_time_parse(). */
-static inline int preset_parse_time(const char *text, size_t len, int64_t *wall_ms)
-{
-    return iso_time_parse(text, len, wall_ms);
-}
 
 #endif

@@ -15,8 +15,8 @@ struct rows_replay_options {
     size_t scan_max;  /* documents read */
 };
 
-/* Read the documents of the times between two cluster times, widened by 60 s on both sides. Gives one reference; NULL
- * when there shall be no replay, or when reading failed (which is logged). */
+/* Read the documents of the times between two cluster times, widened by 60 s on both sides. Gives one reference;
+ * without rows and not complete when reading failed (which is logged); NULL when there shall be no replay. */
 struct rows *rows_replay_read(const struct reader_options *reader, const struct rows_replay_options *options,
                               uint64_t from, uint64_t to);
 

@@ -150,9 +150,7 @@ static bool is_far_back(struct watcher *w)
 
 static void tell_loss(struct watcher *w)
 {
-    bool is_empty = w->start <= w->lost_from + 1; /* the server was wrong: everything comes */
-    struct rows *rows =
-        is_empty ? NULL : rows_replay_read(&w->options.reader, &w->options.replay, w->lost_from, w->start);
+    struct rows *rows = rows_replay_read(&w->options.reader, &w->options.replay, w->lost_from, w->start);
     struct frame *loss = frame_new_loss(w->lost_from, event_id_position(w->start), rows);
     log_error("watcher",
               "source %s: history was lost, the oplog no longer reaches back; a gap of %u s is told to every reader",

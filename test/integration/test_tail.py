@@ -12,7 +12,7 @@ from bson import Binary, Int64, ObjectId
 
 from conftest import AUDIT, ETL, FAAS
 from deadline import WAIT_S, until
-from oracle import Rule, covers, first_difference, hex_time, read_truth
+from oracle import Rule, covers, first_difference, hex_time, key_of, read_truth
 from stream import EVENT_ID, POSITION
 from test_resume import roll_oplog_over
 from test_rows import Writers, at_second, ms
@@ -72,46 +72,47 @@ def check_newest(rows, at_border: list, where: str, count: int) -> None:
     assert not left or not ids or max(left) <= ids[0][:8], where
 
 
-def run_rounds(db, mongo, hub, server, rules, seed, rounds: int) -> tuple[list, list]:
-    """Streams with all kinds of tails, opened while writers write; and the truth of it all."""
+def open_tails(db, mongo, hub, server, rules, seed, start) -> tuple[list, list]:
+    """80 streams with all kinds of tails, opened while writers write; and the truth of it all since start."""
     rnd = random.Random(seed)
-    start = mongo.now()
     streams = []
     with Writers(mongo, db, seed, rules):
-        for _ in range(rounds):
+        for _ in range(20):
             wanted = [(rnd.choice((1, 5, 50, 10000)), rnd.choice(("logs:*", f"{rules[0].prefix}:*", f"{rules[0].prefix}:w1:*,{rules[1].prefix}:*:*")))
                       for _ in range(4)]
             opened = hub.open_many(server.port, [{"channels": c, "tail": n} for n, c in wanted])
             streams += [(s, n, c.split(",")) for s, (n, c) in zip(opened, wanted)]
             for s in opened:
                 caught_up(s)
-    last = ObjectId()
-    for rule in rules:
-        db[rule.collection].insert_one({"_id": last, "workspace_id": "w1", rule.fields[1]: "end"})
-    ends = {f"{r.prefix}:w1:end" for r in rules}
-    seen = []
-    truth = read_truth(db, rules, start, lambda d: d["_id"] == last and (seen.append(1) or len(seen) == len(rules)))
+    last = [db[r.collection].insert_one({"workspace_id": "w1", r.fields[1]: "end"}).inserted_id for r in rules]
+    ends = {(f"{r.prefix}:w1:end", str(i)) for r, i in zip(rules, last)}
+    truth = read_truth(db, rules, start, lambda d: d["_id"] == last[-1])
     for stream, _, patterns in streams:
-        mine = {c for c in ends if any(covers(p, c) for p in patterns)}
-        stream.wait(lambda s: mine <= {f.json["channel"] for f in s.events[-10:]}, f"the ends {mine}", WAIT_S * 2)
+        mine = {end for end in ends if any(covers(p, end[0]) for p in patterns)}
+        stream.wait(lambda s: mine <= {key_of(f) for f in s.events[-10:]}, f"the ends {mine}", WAIT_S * 2)
     return streams, truth
 
 
 def test_exact_hand_over(serve, mongo, db, hub, seed, rounds):
     """By snapshot: the newest N at one cluster time, and everything behind it live, in the stream's order."""
-    server = serve(*RULES)
-    streams, truth = run_rounds(db, mongo, hub, server, RULES, seed, rounds * 2)
-    for number, (stream, count, patterns) in enumerate(streams):
-        rows, live = parts(stream)
-        where = f"stream {number}, tail {count} of {patterns}"
-        mine = [t for t in truth if any(covers(p, t.channel) for p in patterns)]
-        got = doc_ids(live)
-        border = len(mine) - len(got)
-        want = [str(t.document["_id"]) for t in mine[border:]]
-        assert got == want, f"{where}: {first_difference(got, want)}"
-        assert border == 0 or mine[border - 1].cluster_time < mine[border].cluster_time, f"{where}: a transaction cut in two"
-        check_newest(rows, mine[:border], where, count)
-        assert stream.ready["resumed"] == "no" and stream.control("ready")[0].id is None
+    server, start = serve(*RULES), mongo.now()
+    for turn in range(max(1, rounds // 10)):
+        streams, truth = open_tails(db, mongo, hub, server, RULES, seed + turn, start)
+        for number, (stream, count, patterns) in enumerate(streams):
+            check_snapshot(stream, count, patterns, truth, f"turn {turn}, stream {number}, tail {count} of {patterns}")
+            stream.abort()
+
+
+def check_snapshot(stream, count: int, patterns: list[str], truth: list, where: str) -> None:
+    rows, live = parts(stream)
+    mine = [t for t in truth if any(covers(p, t.channel) for p in patterns)]
+    got = doc_ids(live)
+    border = len(mine) - len(got)
+    want = [str(t.document["_id"]) for t in mine[border:]]
+    assert got == want, f"{where}: {first_difference(got, want)}"
+    assert border == 0 or mine[border - 1].cluster_time < mine[border].cluster_time, f"{where}: a transaction cut in two"
+    check_newest(rows, mine[:border], where, count)
+    assert stream.ready["resumed"] == "no" and stream.control("ready")[0].id is None
 
 
 def test_hand_over_by_majority(serve, mongo, db, hub, seed, rounds):
@@ -119,20 +120,22 @@ def test_hand_over_by_majority(serve, mongo, db, hub, seed, rounds):
     capped = Rule("capped_logs", "logs:capped", ("workspace_id", "workflow_id"))
     db.create_collection("capped_logs", capped=True, size=1 << 25)
     rules = (ETL, capped)
-    server = serve(*rules)
-    streams, truth = run_rounds(db, mongo, hub, server, rules, seed, rounds * 2)
-    doubled = 0
-    for number, (stream, count, patterns) in enumerate(streams):
-        rows, live = parts(stream)
-        where = f"stream {number}, tail {count} of {patterns}"
-        mine = [t for t in truth if any(covers(p, t.channel) for p in patterns)]
-        taken, got, every = set(doc_ids(rows)), doc_ids(live), [str(t.document["_id"]) for t in mine]
-        border = every.index(got[0])
-        want = [i for i in every[border:] if i not in taken]
-        doubled += len(every) - border - len(want)
-        assert got == want, f"{where}: {first_difference(got, want)}"
-        check_newest(rows, [t for i, t in enumerate(mine) if i < border or every[i] in taken], where, count)
-    print(f"{doubled} events behind the first live one were among the rows")
+    server, start = serve(*rules), mongo.now()
+    for turn in range(max(1, rounds // 10)):
+        streams, truth = open_tails(db, mongo, hub, server, rules, seed + turn, start)
+        for number, (stream, count, patterns) in enumerate(streams):
+            check_majority(stream, count, patterns, truth, f"turn {turn}, stream {number}, tail {count} of {patterns}")
+            stream.abort()
+
+
+def check_majority(stream, count: int, patterns: list[str], truth: list, where: str) -> None:
+    rows, live = parts(stream)
+    mine = [t for t in truth if any(covers(p, t.channel) for p in patterns)]
+    taken, got, every = set(doc_ids(rows)), doc_ids(live), [str(t.document["_id"]) for t in mine]
+    border = every.index(got[0])
+    want = [i for i in every[border:] if i not in taken]
+    assert got == want, f"{where}: {first_difference(got, want)}"
+    check_newest(rows, [t for i, t in enumerate(mine) if i < border or every[i] in taken], where, count)
 
 
 def test_resume_behind_the_tail(serve, mongo, db, hub):

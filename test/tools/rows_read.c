@@ -5,8 +5,8 @@
  *
  * MAPPINGS is a file with the JSON array of a source's `mappings`. Each line of the input is a request: {"channels",
  * "limit", "max_bytes", "from_ms", "to_ms", "scan_max", "replay", "min_level", "q"}, all optional. Each line of the
- * output is {"rows": [{"hash", "level", "wall_ms", "event", "data"}], "complete", "advice", "covered", "until", "bytes"},
- * or {"error"}.
+ * output is {"rows": [{"hash", "level", "wall_ms", "event", "data"}], "complete", "advice", "covered", "until",
+ * "bytes"}, or {"error"}.
  */
 #include "database.h"
 #include "json_scalar.h"
