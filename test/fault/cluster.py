@@ -95,7 +95,7 @@ class Cluster:
 
     def step_down(self) -> None:
         """The primary steps down and another one is elected."""
-        direct = self.primary().direct()
+        direct = until(self.primary, "a primary").direct()
         try:
             direct.admin.command("replSetStepDown", 5, secondaryCatchUpPeriodSecs=3)
         finally:
