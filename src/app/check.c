@@ -59,13 +59,13 @@ int check_source(const struct config *config, const struct config_source *source
                  enum source_polling *polls, struct error *err)
 {
     *polls = SOURCE_FOLLOWS_STREAM;
-    mongoc_client_t *client = database_pop(database, DATABASE_SCAN);
+    mongoc_client_t *client = database_pop(database, DATABASE_SEARCH);
     if (!client) {
         error_set(err, "no connection to MongoDB");
         return 1;
     }
     int rc = try_server(source, client, err);
-    database_push(database, DATABASE_SCAN, client);
+    database_push(database, DATABASE_SEARCH, client);
     if (rc != 0 && strcmp(config->mode, "auto") == 0) {
         *polls = stream_action_polling(stream_error_action(err->code));
     }
@@ -75,12 +75,12 @@ int check_source(const struct config *config, const struct config_source *source
 static void print_facts(struct database *database, FILE *out)
 {
     uint64_t first, last;
-    mongoc_client_t *client = database_pop(database, DATABASE_SCAN);
+    mongoc_client_t *client = database_pop(database, DATABASE_SEARCH);
     if (client && server_facts_oplog(client, &first, &last, NULL) == 0) {
         fprintf(out, "  the oplog reaches back %u s\n", (unsigned)((last >> 32) - (first >> 32)));
     }
     if (client) {
-        database_push(database, DATABASE_SCAN, client);
+        database_push(database, DATABASE_SEARCH, client);
     }
 }
 

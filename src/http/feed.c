@@ -27,10 +27,37 @@ static bool find_place(struct feed *feed, struct journal *journal)
     return place != JOURNAL_BEHIND;
 }
 
+/* The first cluster time that is not the past for someone who comes now. A source that warms its journal reads what is
+ * past for everyone; the newest time that the deployment told counts only while the source scans: at the tail, what is
+ * complete is certain to be majority committed, too. */
+static uint64_t present(const struct source_status *status, uint64_t complete)
+{
+    uint64_t now = complete + 1, live_from = atomic_load(&status->live_from);
+    if (atomic_load(&status->polling)) {
+        return now; /* by another clock than the deployment's */
+    }
+    bool scans = atomic_load(&status->state) == SOURCE_SCANNING;
+    uint64_t told = scans ? atomic_load(&status->cluster_time) + 1 : 0;
+    now = live_from > now ? live_from : now;
+    return told > now ? told : now;
+}
+
+/* Behind the newest entry, at the present's position. */
+static void go_live(struct feed *feed)
+{
+    struct journal_state journal;
+    journal_state(feed->source->journal, &journal);
+    uint64_t now = present(&feed->source->status, journal.complete);
+    feed->state = FEED_LIVE;
+    feed->number = journal.next;
+    feed->last = feed->point = event_id_position(now);
+    feed->skip_before = now;
+}
+
 /* What lies between the point and the present cannot be read. */
 static void lose(struct feed *feed, const char *reason)
 {
-    feed_start_live(feed);
+    go_live(feed);
     feed->seeking = false;
     feed->lost = reason;
 }
@@ -60,30 +87,17 @@ static void locate(struct feed *feed)
     catchup_request(feed->source->catchup, feed->point, feed->box, feed->connection, feed->source->index);
 }
 
-/* The first cluster time that is not the past for someone who comes now. A source that warms its journal reads what is
- * past for everyone; the newest time that the deployment told counts only while the source scans: at the tail, what is
- * complete is certain to be majority committed, too. */
-static uint64_t present(const struct source_status *status, uint64_t complete)
-{
-    uint64_t now = complete + 1, live_from = atomic_load(&status->live_from);
-    if (atomic_load(&status->polling)) {
-        return now; /* by another clock than the deployment's */
-    }
-    bool scans = atomic_load(&status->state) == SOURCE_SCANNING;
-    uint64_t told = scans ? atomic_load(&status->cluster_time) + 1 : 0;
-    now = live_from > now ? live_from : now;
-    return told > now ? told : now;
-}
-
 void feed_start_live(struct feed *feed)
 {
-    struct journal_state journal;
-    journal_state(feed->source->journal, &journal);
-    uint64_t now = present(&feed->source->status, journal.complete);
-    feed->state = FEED_LIVE;
-    feed->number = journal.next;
-    feed->last = feed->point = event_id_position(now);
-    feed->skip_before = now;
+    uint64_t number;
+    go_live(feed);
+    /* A transaction that was read a moment ago is not complete yet: the position that this connection is told lies before
+     * it, and what is told must come. */
+    bool polls = atomic_load(&feed->source->status.polling);
+    if (!polls && journal_find(feed->source->journal, feed->point, &number) == JOURNAL_FOUND && number < feed->number) {
+        feed->number = number;
+        feed->state = FEED_PULLING;
+    }
 }
 
 void feed_meet_mode(struct feed *feed, uint64_t number)

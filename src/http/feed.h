@@ -47,7 +47,8 @@ struct feed {
     uint64_t connection;
 };
 
-/* Start live, from what comes next; while the source still reads its past, from the deployment's present. */
+/* Start live, from what comes next; while the source still reads its past, from the deployment's present. To be
+ * pulled once, like any start: of an unfinished cluster time, some may be in the journal already. */
 void feed_start_live(struct feed *feed);
 
 /* Start (or go on) after a point. */

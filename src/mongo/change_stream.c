@@ -212,6 +212,11 @@ int change_stream_next(struct change_stream *s, struct change_batch *batch, stru
     return read_batch(s, batch, err);
 }
 
+void change_stream_set_batch_size(struct change_stream *s, int32_t batch_size)
+{
+    s->batch_size = batch_size;
+}
+
 static void kill_cursor(struct change_stream *s)
 {
     bson_t *command = BCON_NEW("killCursors", BCON_UTF8(s->collection), "cursors", "[", BCON_INT64(s->cursor_id), "]");

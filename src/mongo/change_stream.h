@@ -39,6 +39,9 @@ int change_stream_open(mongoc_client_t *client, const struct change_stream_optio
  * Returns 0, or -1 with *err: then the stream is over, close it. */
 int change_stream_next(struct change_stream *stream, struct change_batch *batch, struct error *err);
 
+/* Of the answers from now on. */
+void change_stream_set_batch_size(struct change_stream *stream, int32_t batch_size);
+
 /* Also tells the server to close its cursor, when `polite`; a server that does not answer is left alone otherwise. */
 void change_stream_close(struct change_stream *stream, bool polite);
 

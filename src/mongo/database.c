@@ -6,13 +6,19 @@
 #include <pthread.h>
 #include <stdlib.h>
 
-enum { TAIL_SILENCE_MS = 3000, SCAN_TIMEOUT_MS = 300000, POP_TIMEOUT_MS = 10000 };
-
-struct database {
-    mongoc_client_pool_t *tail, *scan;
-    int64_t max_await_ms;
+enum {
+    TAIL_SILENCE_MS = 3000,
+    SEARCH_TIMEOUT_MS = 20000,
+    SCAN_TIMEOUT_MS = 300000,
+    POP_TIMEOUT_MS = 10000,
+    TRIES = 2,                  /* with each patience */
+    AUTHENTICATION_FAILED = 18, /* the server's code */
 };
 
+struct database {
+    mongoc_client_pool_t *pools[DATABASE_PATIENCES];
+    int64_t max_await_ms;
+};
 
 void database_library_stop(void)
 {
@@ -75,11 +81,14 @@ struct database *database_new(const char *uri, int64_t max_await_ms, struct erro
     db->max_await_ms = max_await_ms;
     /* At the tail the choice of a server is tried a second at a time: the watcher has a loop of its own and must be
      * able to stop. */
-    db->tail = make_pool(uri, (int32_t)max_await_ms + TAIL_SILENCE_MS, 1000, err);
-    db->scan = db->tail ? make_pool(uri, SCAN_TIMEOUT_MS, 3000, err) : NULL;
-    if (!db->scan) {
-        database_free(db);
-        return NULL;
+    const int32_t socket_ms[] = {(int32_t)max_await_ms + TAIL_SILENCE_MS, SEARCH_TIMEOUT_MS, SCAN_TIMEOUT_MS};
+    const int32_t selection_ms[] = {1000, 3000, 3000};
+    for (int i = 0; i < DATABASE_PATIENCES; i++) {
+        db->pools[i] = make_pool(uri, socket_ms[i], selection_ms[i], err);
+        if (!db->pools[i]) {
+            database_free(db);
+            return NULL;
+        }
     }
     return db;
 }
@@ -94,19 +103,28 @@ static void *destroy_pool(void *pool)
 
 void database_free(struct database *db)
 {
-    pthread_t helper;
+    pthread_t helpers[DATABASE_PATIENCES];
+    bool parallel[DATABASE_PATIENCES];
     if (!db) {
         return;
     }
     /* Each waits up to half a second for its monitor threads: side by side, so that a stop stays prompt. */
-    bool parallel = pthread_create(&helper, NULL, destroy_pool, db->tail) == 0;
-    destroy_pool(db->scan);
-    if (parallel) {
-        pthread_join(helper, NULL);
-    } else {
-        destroy_pool(db->tail);
+    for (int i = 0; i < DATABASE_PATIENCES; i++) {
+        parallel[i] = pthread_create(&helpers[i], NULL, destroy_pool, db->pools[i]) == 0;
+    }
+    for (int i = 0; i < DATABASE_PATIENCES; i++) {
+        if (parallel[i]) {
+            pthread_join(helpers[i], NULL);
+        } else {
+            destroy_pool(db->pools[i]);
+        }
     }
     free(db);
+}
+
+enum database_patience database_patience_after(unsigned failures)
+{
+    return failures < DATABASE_SCAN * TRIES ? (enum database_patience)(failures / TRIES) : DATABASE_SCAN;
 }
 
 int64_t database_max_await_ms(const struct database *db)
@@ -116,19 +134,21 @@ int64_t database_max_await_ms(const struct database *db)
 
 mongoc_client_t *database_pop(struct database *db, enum database_patience patience)
 {
-    return mongoc_client_pool_pop(patience == DATABASE_TAIL ? db->tail : db->scan);
+    return mongoc_client_pool_pop(db->pools[patience]);
 }
 
 void database_push(struct database *db, enum database_patience patience, mongoc_client_t *client)
 {
-    mongoc_client_pool_push(patience == DATABASE_TAIL ? db->tail : db->scan, client);
+    mongoc_client_pool_push(db->pools[patience], client);
 }
 
 int database_error(const bson_error_t *from, struct error *err)
 {
+    /* The driver has codes of its own for what it found out itself. */
+    bool is_login = from->domain == MONGOC_ERROR_CLIENT && from->code == MONGOC_ERROR_CLIENT_AUTHENTICATE;
     error_set(err, "%s", from->message);
     if (err) {
-        err->code = (int)from->code;
+        err->code = is_login ? AUTHENTICATION_FAILED : (int)from->code;
     }
     return -1;
 }

@@ -1,10 +1,9 @@
 /*
- * database - connections to one MongoDB deployment: a pool for the tail, with a short patience, and one for everything
- * that may take long (scans, catch-up, look-ups).
+ * database - connections to one MongoDB deployment: a pool for each patience.
  *
- * Two pools, because libmongoc 1.x fixes the socket timeout when a client is made: at the tail a server that says
+ * Several pools, because libmongoc 1.x fixes the socket timeout when a client is made: at the tail a server that says
  * nothing for longer than maxAwaitTimeMS + 3 s is frozen, while a scan of an old oplog may rightly be silent for
- * minutes. Thread: any; clients belong to the thread that popped them.
+ * minutes. A pool connects when it is used first. Thread: any; clients belong to the thread that popped them.
  */
 #ifndef TAILWATER_MONGO_DATABASE_H
 #define TAILWATER_MONGO_DATABASE_H
@@ -16,9 +15,18 @@
 struct database;
 
 enum database_patience {
-    DATABASE_TAIL, /* maxAwaitTimeMS + 3 s of silence */
-    DATABASE_SCAN, /* 5 min */
+    DATABASE_TAIL,   /* maxAwaitTimeMS + 3 s of silence */
+    DATABASE_SEARCH, /* 20 s: look-ups, short scans */
+    DATABASE_SCAN,   /* 5 min */
+    DATABASE_PATIENCES,
 };
+
+/*
+ * With which patience to try once more what reads old entries and has failed so often in a row. A server that is silent
+ * may be scanning, or the connection is gone without a word: to ask with much patience at once would hold everybody for
+ * minutes. Each patience is tried twice, for a pool may hold another dead connection.
+ */
+enum database_patience database_patience_after(unsigned failures);
 
 /* Once a process, before and after everything else of this layer. */
 void database_library_start(void);

@@ -122,7 +122,7 @@ int event_lookup(struct database *db, const struct mapping_set *mappings, const 
 {
     int rc = EVENT_LOOKUP_NONE;
     struct lookup l = {.mappings = mappings, .channel = channel, .json = json, .err = err};
-    l.client = database_pop(db, DATABASE_SCAN);
+    l.client = database_pop(db, DATABASE_SEARCH);
     if (!l.client) {
         return error_set(err, "no free connection to MongoDB");
     }
@@ -133,6 +133,6 @@ int event_lookup(struct database *db, const struct mapping_set *mappings, const 
     }
     bson_destroy(&l.filter);
     event_builder_free(l.builder);
-    database_push(db, DATABASE_SCAN, l.client);
+    database_push(db, DATABASE_SEARCH, l.client);
     return rc;
 }

@@ -26,7 +26,7 @@ int history_plan_open(struct history_plan *plan, unsigned source, struct error *
 {
     const struct job_source *from = &plan->sources[source];
     struct history_source *open = &plan->open[source];
-    open->client = database_pop(from->database, DATABASE_SCAN);
+    open->client = database_pop(from->database, DATABASE_SEARCH);
     if (!open->client) {
         return error_set(err, "no free connection to MongoDB");
     }
@@ -163,7 +163,7 @@ void history_plan_fini(struct history_plan *plan)
             read_view_close(open->view);
         }
         if (open->client) {
-            database_push(plan->sources[i].database, DATABASE_SCAN, open->client);
+            database_push(plan->sources[i].database, DATABASE_SEARCH, open->client);
         }
     }
     history_cursor_fini(&plan->begin);

@@ -207,11 +207,20 @@ static void append_key_is_small(bson_t *to)
     bson_append_array_end(to, &operands);
 }
 
+/* {$expr: {$lt: [{$bsonSize: {_id: "$documentKey._id"}}, 4096]}}. In these words the server applies it to the oplog's
+ * entries, before it makes the event, which it cannot do at all where the token would be longer than 16 MB. */
 static void append_guard(bson_t *to)
 {
-    bson_t expression;
+    bson_t expression, operands, size, key;
     BSON_APPEND_DOCUMENT_BEGIN(to, "$expr", &expression);
-    append_key_is_small(&expression);
+    BSON_APPEND_ARRAY_BEGIN(&expression, "$lt", &operands);
+    BSON_APPEND_DOCUMENT_BEGIN(&operands, "0", &size);
+    BSON_APPEND_DOCUMENT_BEGIN(&size, "$bsonSize", &key);
+    BSON_APPEND_UTF8(&key, "_id", "$documentKey._id");
+    bson_append_document_end(&size, &key);
+    bson_append_document_end(&operands, &size);
+    BSON_APPEND_INT32(&operands, "1", DOCUMENT_KEY_MAX);
+    bson_append_array_end(&expression, &operands);
     bson_append_document_end(to, &expression);
 }
 

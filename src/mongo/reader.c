@@ -5,12 +5,13 @@
 #include "change_stream.h"
 #include "clock.h"
 #include "log.h"
+#include "stream_error.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <uthash.h>
 
-enum { BATCH_SIZE = 1000 };
+enum { BATCH_SIZE = 1000, GIANT_FRAMES = 2 };
 
 /* A collection that was seen, so that the catalog is told of each only once. */
 struct seen_collection {
@@ -30,6 +31,12 @@ struct reader {
     uint64_t complete;
     uint64_t open_time;  /* a cluster time > complete of which some events were given out, or 0 */
     uint64_t open_count; /* how many */
+    uint64_t open_small; /* without those whose document was left out: what a stream with the guard has of them */
+    /* around a giant, see note_giant() */
+    unsigned careful; /* so many events are still read one at a time */
+    bool guard;       /* a stream that is opened now drops giants */
+    bool guard_told;  /* a gap was given out for this guard */
+    bool moved;       /* something came since the stream was opened */
     /* of the open stream */
     uint64_t skip;       /* events of open_time still to be skipped */
     bool shares_times;   /* server >= 8.0, or several shards: any events may share a cluster time */
@@ -68,7 +75,7 @@ void reader_free(struct reader *r)
 void reader_seek(struct reader *r, uint64_t start)
 {
     r->complete = start - 1;
-    r->open_time = r->open_count = 0;
+    r->open_time = r->open_count = r->open_small = 0;
 }
 
 uint64_t reader_complete(const struct reader *r)
@@ -120,13 +127,13 @@ static int learn_server(struct reader *r, struct error *err)
     return 0;
 }
 
-static int open_stream(struct reader *r, bool drop_oversize, struct error *err)
+static int open_stream(struct reader *r, struct error *err)
 {
     struct change_stream_options options = {
         .mappings = r->options.mappings,
         .start = r->open_time ? r->open_time : r->complete + 1,
-        .drop_oversize = drop_oversize,
-        .batch_size = BATCH_SIZE,
+        .drop_oversize = r->guard,
+        .batch_size = r->careful ? 1 : BATCH_SIZE,
         .max_await_ms = database_max_await_ms(r->options.database),
     };
     if (learn_server(r, err) != 0 || change_stream_open(r->client, &options, &r->stream, err) != 0) {
@@ -134,12 +141,12 @@ static int open_stream(struct reader *r, bool drop_oversize, struct error *err)
     }
     /* A new builder: the counts that number equal events start with the cluster time. */
     r->builder = event_builder_new(r->options.mappings, &r->options.build);
-    r->skip = r->open_time ? r->open_count : 0;
-    r->waits = false;
+    r->skip = !r->open_time ? 0 : r->guard ? r->open_small : r->open_count;
+    r->waits = r->moved = false;
     return 0;
 }
 
-int reader_open(struct reader *r, enum database_patience patience, bool drop_oversize, struct error *err)
+int reader_open(struct reader *r, enum database_patience patience, struct error *err)
 {
     reader_close(r, false);
     r->patience = patience;
@@ -147,7 +154,7 @@ int reader_open(struct reader *r, enum database_patience patience, bool drop_ove
     if (!r->client) {
         return error_set(err, "no free connection to MongoDB");
     }
-    if (open_stream(r, drop_oversize, err) != 0) {
+    if (open_stream(r, err) != 0) {
         int code = err ? err->code : 0;
         reader_close(r, false);
         if (err) {
@@ -233,8 +240,9 @@ static void note_collection(struct reader *r, const struct change *change)
 }
 
 /* Move the place past this change; true when it had been given out before the stream was reopened. */
-static bool pass(struct reader *r, const struct change *change)
+static bool pass(struct reader *r, const struct change *change, bool is_small)
 {
+    r->moved = r->moved || !r->skip || change->time != r->open_time;
     if (r->skip && change->time == r->open_time) {
         r->skip--;
         return true;
@@ -245,12 +253,13 @@ static bool pass(struct reader *r, const struct change *change)
             r->complete = r->open_time;
         }
         r->open_time = change->time;
-        r->open_count = 0;
+        r->open_count = r->open_small = 0;
     }
     r->open_count++;
+    r->open_small += is_small;
     if (!change->in_transaction && !r->shares_times) {
         r->complete = change->time;
-        r->open_time = r->open_count = 0;
+        r->open_time = r->open_count = r->open_small = 0;
     }
     return false;
 }
@@ -271,11 +280,12 @@ static void take_change(struct reader *r, const bson_iter_t *at, struct reader_b
     read_change(at, &change);
     note_collection(r, &change);
     enum event_outcome outcome = event_builder_change(r->builder, &change.document, &frame, &reason);
-    if (pass(r, &change)) {
+    if (pass(r, &change, outcome != EVENT_OVERSIZE)) {
         frame_unref(frame);
         return;
     }
     struct source_status *status = &r->options.source->status;
+    atomic_fetch_add(&status->oversize, outcome == EVENT_OVERSIZE);
     *wall_ms = change.wall_ms;
     note_moment(r, change.wall_ms);
     if (outcome == EVENT_UNROUTABLE) {
@@ -296,7 +306,54 @@ static void note_tail(struct reader *r, const struct change_batch *got)
         r->complete = got->complete;
     }
     if (r->open_time && r->open_time <= r->complete) {
-        r->open_time = r->open_count = 0;
+        r->open_time = r->open_count = r->open_small = 0;
+    }
+}
+
+/* --- giants ---------------------------------------------------------------------------------------- */
+
+/*
+ * An event above 16 MB makes the whole answer fail: read on one at a time, until it is the next one; then open with the
+ * guard, which drops it, and tell a gap in its place. The guard drops more than we know of, so it goes as soon as
+ * something has passed; inside a cluster time with several events, whose number we would lose, at its end, with a gap.
+ */
+static void note_giant(struct reader *r)
+{
+    if (!r->careful) {
+        r->careful = BATCH_SIZE;
+    } else if (!r->moved) {
+        r->guard_told = r->guard_told && r->guard;
+        r->guard = true;
+    }
+}
+
+static void tell_giant(struct reader *r, struct reader_batch *batch)
+{
+    /* Which collection it was in, nobody can know: everyone is told. */
+    const struct slice everything = {"*", 1};
+    batch->frames[batch->count++] = frame_new_oversize(event_id_position(reader_border(r)), everything);
+    atomic_fetch_add(&r->options.source->status.oversize, 1);
+    r->guard_told = true;
+}
+
+/* After a batch that began at this place: may the guard go? */
+static void leave_guard(struct reader *r, struct reader_batch *batch, bool was_inside)
+{
+    if (!r->guard || r->open_time || !r->guard_told) {
+        return;
+    }
+    if (was_inside) {
+        tell_giant(r, batch);
+    }
+    r->guard = r->guard_told = false;
+    batch->reopen = true;
+}
+
+static void count_careful(struct reader *r, size_t events)
+{
+    r->careful = r->careful > events ? r->careful - (unsigned)events : 0;
+    if (r->stream && !r->careful && !r->guard) {
+        change_stream_set_batch_size(r->stream, BATCH_SIZE);
     }
 }
 
@@ -308,9 +365,9 @@ static size_t reserve_frames(struct reader *r, const bson_iter_t *documents)
     while (bson_iter_next(&it)) {
         count++;
     }
-    if (count > r->frame_cap) {
-        r->frame_cap = count;
-        r->frames = memory_resize(r->frames, count * sizeof(struct frame *));
+    if (count + GIANT_FRAMES > r->frame_cap) {
+        r->frame_cap = count + GIANT_FRAMES;
+        r->frames = memory_resize(r->frames, r->frame_cap * sizeof(struct frame *));
     }
     return count;
 }
@@ -318,7 +375,7 @@ static size_t reserve_frames(struct reader *r, const bson_iter_t *documents)
 /* How late is what was waited for? A full answer tells nothing: its events may have waited for us. */
 static void note_lateness(struct reader *r, size_t events, int64_t arrived_ms)
 {
-    bool is_full = events >= BATCH_SIZE;
+    bool is_full = events >= BATCH_SIZE || r->careful;
     if (r->waits && !is_full) {
         const struct lateness_batch batch = {r->moments, r->moment_count, events};
         lateness_take(&r->lateness, &batch, arrived_ms, clock_mono_us());
@@ -331,6 +388,9 @@ int reader_next(struct reader *r, struct reader_batch *batch, struct error *err)
     struct change_batch got;
     if (change_stream_next(r->stream, &got, err) != 0) {
         int code = err ? err->code : 0;
+        if (stream_error_action(code) == STREAM_TOO_LARGE) {
+            note_giant(r);
+        }
         reader_close(r, false);
         if (err) {
             err->code = code;
@@ -341,12 +401,18 @@ int reader_next(struct reader *r, struct reader_batch *batch, struct error *err)
     size_t events = reserve_frames(r, &got.documents);
     *batch = (struct reader_batch){.frames = r->frames};
     r->moment_count = 0;
+    bool was_inside = r->open_time != 0;
+    if (r->guard && !r->guard_told && (events > r->skip || got.complete > r->complete)) {
+        tell_giant(r, batch);
+    }
     while (bson_iter_next(&got.documents)) {
         if (BSON_ITER_HOLDS_DOCUMENT(&got.documents)) {
             take_change(r, &got.documents, batch, &wall_ms);
         }
     }
     note_tail(r, &got);
+    leave_guard(r, batch, was_inside);
+    count_careful(r, events);
     note_lateness(r, events, arrived_ms);
     batch->complete = r->complete;
     batch->at_tail = got.empty || r->complete > r->present;

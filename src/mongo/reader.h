@@ -30,6 +30,7 @@ struct reader_batch {
     struct frame **frames; /* one reference each goes to the caller; the array stays the reader's */
     size_t count;
     uint64_t complete;     /* every event up to this cluster time has now been given out */
+    bool reopen;           /* the caller closes and opens again before it goes on */
     bool at_tail;          /* nothing came, or what came is younger than the stream: the present is reached */
 };
 
@@ -48,14 +49,15 @@ uint64_t reader_border(const struct reader *reader);
 /* How late events arrive that are waited for. */
 const struct lateness *reader_lateness(const struct reader *reader);
 
-/* Open (again) where it is. drop_oversize: see mapping_set_pipeline. Returns 0, or -1 with *err and its code. */
-int reader_open(struct reader *reader, enum database_patience patience, bool drop_oversize, struct error *err);
+/* Open (again) where it is. Returns 0, or -1 with *err and its code. */
+int reader_open(struct reader *reader, enum database_patience patience, struct error *err);
 
 /* Is it open, and with which patience? */
 bool reader_is_open(const struct reader *reader);
 enum database_patience reader_patience(const struct reader *reader);
 
-/* Returns 0, or -1 with *err: the stream is closed then, its place is kept. */
+/* Returns 0, or -1 with *err: the stream is closed then, its place is kept. Where an event above 16 MB stands in the way
+ * (STREAM_TOO_LARGE) opening again and again steps over it and gives out a gap for it. */
 int reader_next(struct reader *reader, struct reader_batch *batch, struct error *err);
 
 /* Close the stream; `polite` tells the server. */

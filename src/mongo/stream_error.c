@@ -14,6 +14,7 @@ static const struct row table[] = {
     {136, STREAM_HISTORY_LOST},      /* CappedPositionLost: the oplog overtook an open cursor */
     {280, STREAM_HISTORY_LOST},      /* ChangeStreamFatalError */
     {10334, STREAM_TOO_LARGE},       /* BSONObjectTooLarge */
+    {16493, STREAM_TOO_LARGE},       /* "string longer than 16MB": the token of an _id of 8 MB */
     {40573, STREAM_NOT_REPLICA_SET}, /* "only supported on replica sets" */
     {13, STREAM_UNAUTHORIZED},       /* Unauthorized */
     {18, STREAM_UNAUTHORIZED},       /* AuthenticationFailed */

@@ -32,6 +32,7 @@ struct run {
     int lost_attempts;
     int64_t backoff_ms;
     bool begun;         /* the stream has answered since it was opened */
+    unsigned failures;  /* in a row */
 };
 
 static void nap(int64_t ms)
@@ -52,18 +53,20 @@ static uint64_t place_after_loss(struct run *run)
     struct journal_state journal;
     uint64_t first = 0, last = 0;
     journal_state(run->source->journal, &journal);
-    mongoc_client_t *client = database_pop(run->pool->options.database, DATABASE_SCAN);
+    mongoc_client_t *client = database_pop(run->pool->options.database, DATABASE_TAIL);
     if (client) {
         if (server_facts_oplog(client, &first, &last, NULL) != 0) {
             first = 0;
         }
-        database_push(run->pool->options.database, DATABASE_SCAN, client);
+        database_push(run->pool->options.database, DATABASE_TAIL, client);
     }
     /* Its oldest entries may go while we open there: a second later at each attempt. */
     uint64_t start = first + ((uint64_t)run->lost_attempts << 32);
+    /* Of a transaction that was being read, some events are out already. */
     uint64_t border = reader_border(run->reader);
+    uint64_t least = border == run->lost_from + 1 ? border : border + 1;
     bool known = first && run->lost_attempts < 4 && start < journal.floor;
-    return !known ? 0 : start > border ? start : border + 1;
+    return !known ? 0 : start > least ? start : least;
 }
 
 static void tell_loss(struct run *run, uint64_t to)
@@ -93,7 +96,7 @@ static int open_stream(struct run *run, struct error *err)
         reader_seek(run->reader, place);
     }
     run->begun = false;
-    if (reader_open(run->reader, DATABASE_SCAN, false, err) != 0) {
+    if (reader_open(run->reader, database_patience_after(run->failures), err) != 0) {
         return -1;
     }
     atomic_fetch_add(&run->source->status.catchup_opens, 1);
@@ -107,12 +110,16 @@ static void take_batch(struct run *run, uint64_t before, const struct reader_bat
         tell_loss(run, before + 1);
     }
     run->begun = true;
+    run->failures = 0;
     while (batch->count && !must_stop(run) && !sweep_wait_for_room(run->sweep, ROOM_WAIT_MS)) {
         if (!catchup_is_wanted(run->catchup, run->sweep)) {
             break;
         }
     }
     catchup_advance(run->catchup, run->sweep, batch->frames, batch->count, batch->complete);
+    if (batch->reopen) {
+        reader_close(run->reader, true);
+    }
 }
 
 static void handle_error(struct run *run, const struct error *err)
@@ -124,17 +131,9 @@ static void handle_error(struct run *run, const struct error *err)
         run->lost_attempts += run->lost_from != 0;
         run->lost_from = run->lost_from ? run->lost_from : reader_complete(run->reader);
     }
+    run->failures++;
     nap(random_between(run->backoff_ms / 2, run->backoff_ms));
     run->backoff_ms = run->backoff_ms * 2 < BACKOFF_MAX_MS ? run->backoff_ms * 2 : BACKOFF_MAX_MS;
-}
-
-/* An event above 16 MB stands in the way: step over it with the guard, and tell everyone. */
-static int step_over_giant(struct run *run, struct error *err)
-{
-    uint64_t complete = reader_complete(run->reader);
-    struct frame *frame = frame_new_oversize(event_id_position(reader_border(run->reader)), (struct slice){"*", 1});
-    catchup_advance(run->catchup, run->sweep, &frame, 1, complete);
-    return reader_open(run->reader, DATABASE_SCAN, true, err);
 }
 
 static void step(struct run *run)
@@ -150,9 +149,6 @@ static void step(struct run *run)
     }
     if (reader_next(run->reader, &batch, &err) == 0) {
         take_batch(run, before, &batch);
-        return;
-    }
-    if (stream_error_action(err.code) == STREAM_TOO_LARGE && step_over_giant(run, &err) == 0) {
         return;
     }
     handle_error(run, &err);

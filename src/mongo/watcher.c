@@ -39,9 +39,8 @@ struct watcher {
     uint64_t start;          /* the cluster time it was opened at */
     int64_t backoff_ms;
     int lost_attempts;
+    unsigned failures;       /* in a row */
     uint64_t lost_from;      /* history was lost after this cluster time: told when the stream is open again */
-    uint64_t guard_from;     /* too large: the guard stays until `complete` has passed this */
-    bool guard;
     struct server_watch facts;
     struct log_limit error_limit;
 };
@@ -193,7 +192,7 @@ static int open_stream(struct watcher *w, struct error *err)
         return -1;
     }
     bool far = is_far_back(w);
-    if (reader_open(w->reader, far ? DATABASE_SCAN : DATABASE_TAIL, w->guard, err) != 0) {
+    if (reader_open(w->reader, far ? database_patience_after(w->failures) : DATABASE_TAIL, err) != 0) {
         return -1;
     }
     w->start = reader_complete(w->reader) + 1;
@@ -203,15 +202,6 @@ static int open_stream(struct watcher *w, struct error *err)
 }
 
 /* --- streaming ----------------------------------------------------------------------------------------- */
-
-static void tell_oversize(struct watcher *w)
-{
-    /* Which collection it was in, nobody can know: everyone is told. */
-    struct slice everything = {"*", 1};
-    struct frame *frame = frame_new_oversize(event_id_position(reader_border(w->reader)), everything);
-    journal_append(w->source->journal, &frame, 1, reader_complete(w->reader));
-    atomic_fetch_add(&w->source->status.oversize, 1);
-}
 
 static void refresh_facts(struct watcher *w)
 {
@@ -233,15 +223,15 @@ static void take_batch(struct watcher *w, const struct reader_batch *batch)
     atomic_fetch_add(&w->source->status.events, batch->count);
     journal_append(w->source->journal, batch->frames, batch->count, batch->complete);
     w->backoff_ms = BACKOFF_FIRST_MS;
-    if (w->guard && batch->complete > w->guard_from) {
-        w->guard = false; /* the giant lies behind us: open without the guard again, nothing is dropped silently */
+    w->failures = 0;
+    if (batch->reopen) {
         reader_close(w->reader, true);
         return;
     }
     if (!batch->at_tail) {
         return;
     }
-    if (reader_patience(w->reader) == DATABASE_SCAN) {
+    if (reader_patience(w->reader) != DATABASE_TAIL) {
         reader_close(w->reader, true); /* caught up: the short patience from here on */
         return;
     }
@@ -306,7 +296,6 @@ static void begin_polling(struct watcher *w)
     w->poll_begun = true;
     w->lost_from = 0;
     w->lost_attempts = 0;
-    w->guard = false;
 }
 
 /* The stream is open from this cluster time on, and all that polling could find is in the journal. */
@@ -328,7 +317,7 @@ static bool change_over(struct watcher *w, uint64_t now)
     struct error err = {0};
     struct reader_batch batch;
     reader_seek(w->reader, now + 1);
-    if (reader_open(w->reader, DATABASE_TAIL, false, &err) != 0 || reader_next(w->reader, &batch, &err) != 0) {
+    if (reader_open(w->reader, DATABASE_TAIL, &err) != 0 || reader_next(w->reader, &batch, &err) != 0) {
         report(w, stream_error_action(err.code), &err);
         reader_close(w->reader, false);
         return false;
@@ -391,6 +380,7 @@ static void handle_error(struct watcher *w, const struct error *err)
         return;
     }
     report(w, action, err);
+    w->failures++;
     switch (action) {
     case STREAM_HISTORY_LOST:
         if (!w->lost_from) {
@@ -401,9 +391,6 @@ static void handle_error(struct watcher *w, const struct error *err)
         back_off(w, 0);
         break;
     case STREAM_TOO_LARGE:
-        w->guard = true;
-        w->guard_from = reader_complete(w->reader);
-        tell_oversize(w);
         back_off(w, 0);
         break;
     case STREAM_NOT_REPLICA_SET:

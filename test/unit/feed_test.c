@@ -180,6 +180,25 @@ static void test_hold_while_queued(void **state)
     assert_int_equal(waiting, 1);
 }
 
+/* A cluster time that is not complete yet (a transaction): a new stream is told the position before it, so all of it
+ * comes. */
+static void test_live_behind_an_open_time(void **state)
+{
+    struct fixture *f = *state;
+    uint64_t start = FLOOR_S * SECOND;
+    append(f, start + 1);
+    struct frame *open = make(start + 2);
+    journal_append(f->source->journal, &open, 1, start + 1);
+    f->cursor = (struct feed_cursor){.number = 3, .complete = start + 1, .last = {start + 2, 7}};
+    feed_start_live(&f->feed);
+    assert_int_equal(f->feed.last.cluster_time, start + 2);
+    assert_true(event_id_is_position(f->feed.last));
+    assert_int_equal(take(f, BATCH), 1);
+    assert_int_equal(f->feed.point.cluster_time, start + 2);
+    assert_int_equal(take(f, BATCH), 0);
+    assert_int_equal(f->feed.state, FEED_LIVE);
+}
+
 /* A source that warms its journal: what it reads is the past for a new stream, but not for one that resumes. */
 static void test_live_while_warming(void **state)
 {
@@ -203,6 +222,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_slow_is_not_starved, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hold_and_release, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_hold_while_queued, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_live_behind_an_open_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_live_while_warming, set_up, tear_down),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -181,6 +181,7 @@ static void check_pipeline(const char *source, bool drop, const char *expected)
 }
 
 #define SMALL_KEY "{'$lt':[{'$bsonSize':'$documentKey'},4096]}"
+#define SMALL_ID "{'$lt':[{'$bsonSize':{'_id':'$documentKey._id'}},4096]}"
 #define PROJECT                                                                                                        \
     "{'$project':{'operationType':1,'ns':1,'clusterTime':1,'wallTime':1,'txnNumber':1," \
     "'fullDocument':{'$cond':[" SMALL_KEY ",'$fullDocument','$$REMOVE']}}}"
@@ -194,7 +195,7 @@ static void test_pipeline(void **state)
                    "[{'$match':{" INSERT ",'$or':[{" INSERT ",'ns.coll':{'$in':['a']},"
                    "'fullDocument.level':{'$ne':'TRACE'}}]}}," PROJECT "]");
     check_pipeline(NULL, true,
-                   "[{'$match':{'$expr':" SMALL_KEY "}},{'$match':{" INSERT ",'$or':[{" INSERT
+                   "[{'$match':{'$expr':" SMALL_ID "}},{'$match':{" INSERT ",'$or':[{" INSERT
                    ",'ns.coll':{'$nin':[" SYSTEM ",'tailwater_events','grants']}}]}}," PROJECT "]");
     check_pipeline("[{'collections':['a','b'],'channel':'x'},"
                    "{'collections':['a','c'],'channel':'x','operations':['insert','replace']},"
