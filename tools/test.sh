@@ -15,6 +15,7 @@ STAGES=(
   run          # ./run's failures; what is in deploy/
 )
 SUITE_LIMIT_S=1500 # a suite that hangs is ended
+SIDE_BY_SIDE=(-n 3 --dist loadfile) # integration tests wait most of the time; each worker has a mongod of its own
 
 PASSED=0 FAILED=0 SKIPPED=0
 LONG=
@@ -140,7 +141,7 @@ stage_property() {
 # shellcheck disable=SC2046 # long_flag is one word or none
 stage_integration() {
   plain || return 0
-  python_tests integration plain test/integration $(long_flag)
+  python_tests integration plain test/integration "${SIDE_BY_SIDE[@]}" $(long_flag)
 }
 
 stage_asan() {
@@ -150,7 +151,7 @@ stage_asan() {
   unit_tests asan
   fuzz
   python_tests "property, asan" asan test/property
-  TAILWATER_TEST_PATIENCE=3 python_tests "integration, asan" asan test/integration
+  TAILWATER_TEST_PATIENCE=3 python_tests "integration, asan" asan test/integration "${SIDE_BY_SIDE[@]}"
   unset ASAN_OPTIONS UBSAN_OPTIONS LSAN_OPTIONS
 }
 
@@ -166,9 +167,10 @@ stage_tsan() {
   unset TSAN_OPTIONS
 }
 
+# shellcheck disable=SC2046 # as above
 stage_fault() {
   plain || return 0
-  python_tests fault plain test/fault
+  python_tests fault plain test/fault $(long_flag)
   sed -n 's/^fault: /   /p' "$RUN_DIR/test/fault.log"
 }
 

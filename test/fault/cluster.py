@@ -50,13 +50,20 @@ class Cluster:
         self.members = [Member() for _ in range(3)]
         for member in self.members:
             member.start()
-        self._initiate()
+        try:
+            self._initiate()
+        except BaseException:
+            self._remove()
+            raise
         # A writer that hangs with a frozen member would hide how long we are silent.
         self.client = pymongo.MongoClient(self.uri, serverSelectionTimeoutMS=30000, socketTimeoutMS=1500, heartbeatFrequencyMS=500)
         return self
 
     def __exit__(self, *_) -> None:
         self.client.close()
+        self._remove()
+
+    def _remove(self) -> None:
         for member in self.members:
             member.kill()
             shutil.rmtree(member.folder, ignore_errors=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import shutil
 import signal
 import socket
@@ -29,11 +30,19 @@ def find_mongod() -> str | None:
     return shutil.which("mongod") or next((str(p) for p in wheels if p.is_file()), None)
 
 
+PORTS = range(10000, 32000)  # below those that the kernel gives to outgoing connections
+_next_port = random.choice(PORTS)
+
+
 def free_port() -> int:
-    """A loopback port that nobody listens on at this moment."""
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """A loopback port that nobody listens on at this moment; another one each time."""
+    global _next_port
+    while True:
+        port = _next_port
+        _next_port = port + 1 if port + 1 in PORTS else PORTS[0]
+        with socket.socket() as s:
+            if s.connect_ex(("127.0.0.1", port)) != 0:
+                return port
 
 
 class Mongod:
