@@ -181,7 +181,7 @@ def test_giant_ids_while_the_watcher_is_behind(node, name, hub, report, plan):
     verdict = Verdict(f"giant _ids behind the watcher, {plan}")
     begin = node.now()
     insert_all(node.client[name].etl, PLANS[plan])
-    with running(configuration(node.uri, name, journal={"warm_s": 60})) as server:
+    with running(configuration(node.uri, name, journal={"warm_s": 60, "bytes": 1 << 30})) as server:
         until(lambda: status(server)["events"] >= COUNT - 2, "the past was read", 60)
         stream = resumed(hub, server, f"{begin.time:08x}{begin.inc:08x}")
         wait_end(stream, COUNT - 1)

@@ -402,6 +402,23 @@ def test_history_lost_is_told(more_mongod, launch, hub):
     assert outcome(third) == "exact"
 
 
+def test_quiet_for_longer_than_the_oplog(more_mongod, launch, hub):
+    """A client that got nothing but heartbeats while the oplog rolled over resumes all the same, on an instance that
+    has seen nothing of it."""
+    node = more_mongod("--syncdelay", "1", "--setParameter", "periodicNoopIntervalSecs=1", oplog_mb=5)
+    config = {"mongodb": {"uri": node.uri}, "journal": {"warm_s": 0}, "heartbeat_s": 1,
+              "sources": [{"name": "logs", "tag": "a", "database": "d", "mappings": [ETL.config]}]}
+    quiet = hub.open(launch(config).port, {"channels": "logs:*"})
+    begin = quiet.wait_ready().id
+    roll_oplog_over(node, begin[:16])
+    beat = quiet.wait(lambda s: [f for f in s.control("heartbeat") if f.id[:16] > hex_time(node.oldest())], "a beat", 20)[-1]
+    quiet.abort()
+    node.client["d"].etl_logs.insert_one({"workspace_id": "w", "workflow_id": "f", "n": 1})
+    again = hub.open(launch(config).port, {"channels": "logs:*"}, headers=headers(beat.id))
+    (event,) = again.wait_events(1)
+    assert event.json["log_data"]["n"] == 1 and outcome(again) == "exact" and not again.control("gap")
+
+
 @pytest.mark.long
 def test_oplog_rolls_over_a_frozen_watcher(more_mongod, launch, hub):
     """The source itself loses history: every connection is told of it in its place, and goes on live."""
