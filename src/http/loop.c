@@ -75,6 +75,9 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
         check_source(loop, i);
     }
     tend_streams(loop);
+    if (!loop->pulling) {
+        run_cache_clear(&loop->runs);
+    }
     fanout_run(loop); /* a wake-up is never missed; this is for feeds that wait for a source to open */
 }
 
@@ -322,6 +325,7 @@ void loop_free(struct loop *loop)
     }
     drop_messages(loop);
     http_server_free(loop->server);
+    run_cache_clear(&loop->runs);
     event_free(loop->mailbox_event);
     event_free(loop->tick_event);
     event_free(loop->stop_event);

@@ -9,6 +9,7 @@
 #include "context.h"
 #include "error.h"
 #include "feed.h"
+#include "run.h"
 #include "topic.h"
 
 #include <event2/event.h>
@@ -27,6 +28,7 @@ struct loop {
     struct stream *streams;  /* hash table by number */
     struct stream *pulling;  /* those of them that read by themselves, a list */
     struct pending *pending; /* deferred exchanges, hash table by number */
+    struct run_cache runs;   /* what streams pulled last */
     uint64_t next_number;    /* of a stream or deferred exchange */
     struct feed_cursor cursors[CONTEXT_SOURCES_MAX];
     bool source_away[CONTEXT_SOURCES_MAX];

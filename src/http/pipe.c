@@ -140,6 +140,28 @@ void pipe_write_frame(struct pipe *p, struct frame *frame)
     add_part(p, frame, p->chunked ? frame_chunk(frame) : frame_sse(frame));
 }
 
+bool pipe_is_chunked(const struct pipe *p)
+{
+    return p->chunked;
+}
+
+static void drop_run(const void *data, size_t len, void *arg)
+{
+    (void)data;
+    (void)len;
+    run_unref(arg);
+}
+
+void pipe_write_run(struct pipe *p, struct run *run)
+{
+    struct slice bytes = run_bytes(run);
+    if (bytes.len < REFERENCE_BYTES) {
+        evbuffer_add(output(p), bytes.data, bytes.len);
+    } else if (evbuffer_add_reference(output(p), bytes.data, bytes.len, drop_run, run_ref(run)) != 0) {
+        run_unref(run);
+    }
+}
+
 void pipe_write_slice(struct pipe *p, struct slice head, struct frame *frame, struct slice part, struct slice tail)
 {
     chunk_begin(p, head.len + part.len + tail.len);

@@ -8,6 +8,7 @@
 #define TAILWATER_HTTP_PIPE_H
 
 #include "frame.h"
+#include "run.h"
 
 #include <event2/bufferevent.h>
 #include <stdbool.h>
@@ -37,6 +38,12 @@ void pipe_write(struct pipe *pipe, const void *data, size_t len);
 
 /* A frame as SSE with its own id line; refs the frame where that is cheaper than a copy. */
 void pipe_write_frame(struct pipe *pipe, struct frame *frame);
+
+/* Is HTTP/1.1 chunk framing wanted? */
+bool pipe_is_chunked(const struct pipe *pipe);
+
+/* A run that was made for this framing; refs it. */
+void pipe_write_run(struct pipe *pipe, struct run *run);
 
 /* A head (copied) and then a part of a frame, as one chunk: id lines of their own, NDJSON. tail: copied too. */
 void pipe_write_slice(struct pipe *pipe, struct slice head, struct frame *frame, struct slice part, struct slice tail);

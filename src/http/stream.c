@@ -9,7 +9,7 @@
 #include <stdlib.h>
 
 enum {
-    PULL_FRAMES = 64,       /* read at a time */
+    RUN_LEAST = 8,          /* frames that are worth a run */
     PULL_BYTES = 64 * 1024, /* unsent bytes at which a pulling stream waits for its reader */
     LINGER_S = 10,          /* for the last bytes of a stream that we end */
 };
@@ -63,12 +63,37 @@ void stream_push_gap(struct stream *s, unsigned source, struct frame *frame, uin
 
 /* --- pull ------------------------------------------------------------------------------------------ */
 
+/* May it be sent the same bytes as others of the same channels? */
+static bool shares_runs(const struct stream *s)
+{
+    return !s->filter && !s->throttle.max_rate && !s->ndjson && s->feed_count == 1 && !s->no_ids && !s->reading;
+}
+
+/* Send all of these frames as one run; false where that cannot be done. */
+static bool pull_run(struct stream *s, struct frame *const *frames, int n)
+{
+    struct feed *feed = &s->feeds[0];
+    if (n < RUN_LEAST || !shares_runs(s) || feed_skips(feed, frames[0])) {
+        return false;
+    }
+    struct run *run = run_of(&s->loop->runs, frames, n, feed->number - (uint64_t)n, s->subscription,
+                             pipe_is_chunked(s->pipe));
+    if (!run) {
+        return false;
+    }
+    stream_write_run(s, run);
+    for (int i = 0; i < n; i++) {
+        feed_passed(feed, frames[i]);
+    }
+    return true;
+}
+
 static bool pull_some(struct stream *s, unsigned source)
 {
-    struct frame *frames[PULL_FRAMES];
+    struct frame *frames[RUN_FRAMES];
     struct feed *feed = &s->feeds[source];
-    int n = feed_read(feed, &s->loop->cursors[source], frames, PULL_FRAMES);
-    int handled = 0;
+    int n = feed_read(feed, &s->loop->cursors[source], frames, RUN_FRAMES - (int)(feed->number % RUN_FRAMES));
+    int handled = pull_run(s, frames, n) ? n : 0;
     for (; handled < n && pipe_unsent(s->pipe) < PULL_BYTES && !stream_is_reading(s); handled++) {
         stream_deliver(s, source, frames[handled]);
         feed_passed(feed, frames[handled]);

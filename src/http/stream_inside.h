@@ -120,6 +120,9 @@ void stream_write_buffer(struct stream *stream, struct buffer *b);
 /* Write an event of one of its channels, with its id, if it passes filter and throttle. */
 void stream_write_event(struct stream *stream, unsigned source, struct frame *frame);
 
+/* Write a run of events of its only source. */
+void stream_write_run(struct stream *stream, struct run *run);
+
 /* Write a row: an event without an id. */
 void stream_write_row(struct stream *stream, struct frame *frame);
 

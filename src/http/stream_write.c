@@ -102,6 +102,18 @@ void stream_write_event(struct stream *s, unsigned source, struct frame *frame)
     s->loop->deliveries++;
 }
 
+void stream_write_run(struct stream *s, struct run *run)
+{
+    if (run_events(run) == 0) {
+        return;
+    }
+    pipe_write_run(s->pipe, run);
+    s->feeds[0].last = run_last(run)->id;
+    s->sent_us = s->loop->now_us;
+    s->events += run_events(run);
+    s->loop->deliveries += run_events(run);
+}
+
 void stream_write_row(struct stream *s, struct frame *frame)
 {
     if (s->ndjson) {

@@ -12,10 +12,22 @@ const char *const named_events[NAMED_COUNT] = {
 
 /* --- events ----------------------------------------------------------------------------------------------------- */
 
-/* The number behind "key": (quoted or not), 0 when there is none. */
-static uint64_t number_of(const char *data, size_t len, const char *key, size_t key_len)
+/* Where a key stands in an event's JSON. Events of a run look alike: where it stood in the last one is tried first, or
+ * the search would be a quarter of what this client costs. NULL when it is not there. */
+static const char *find_key(const char *data, size_t len, const char *key, size_t key_len, size_t *last)
 {
+    if (*last + key_len <= len && memcmp(data + *last, key, key_len) == 0) {
+        return data + *last;
+    }
     const char *at = memmem(data, len, key, key_len);
+    *last = at ? (size_t)(at - data) : *last;
+    return at;
+}
+
+/* The number behind "key": (quoted or not), 0 when there is none. */
+static uint64_t number_of(const char *data, size_t len, const char *key, size_t key_len, size_t *last)
+{
+    const char *at = find_key(data, len, key, key_len, last);
     if (!at) {
         return 0;
     }
@@ -31,14 +43,15 @@ static uint64_t number_of(const char *data, size_t len, const char *key, size_t 
     return value;
 }
 
-#define NUMBER_OF(data, len, key) number_of((data), (len), "\"" key "\":", sizeof("\"" key "\":") - 1)
+#define NUMBER_OF(data, len, key, last) number_of((data), (len), "\"" key "\":", sizeof("\"" key "\":") - 1, (last))
 
 /* The channel in the event's JSON, else an empty text: then the stream is one lane. */
 static const char *channel_of(const struct tailwater_sse_event *event, size_t *len)
 {
     static const char key[] = "\"channel\":\"";
     const char *end = event->data + event->data_len;
-    const char *at = memmem(event->data, event->data_len, key, sizeof key - 1);
+    static size_t last;
+    const char *at = find_key(event->data, event->data_len, key, sizeof key - 1, &last);
     const char *quote = at ? memchr(at + sizeof key - 1, '"', (size_t)(end - at) - (sizeof key - 1)) : NULL;
     if (!quote) {
         *len = 0;
@@ -118,12 +131,13 @@ static void on_event(void *context, const struct tailwater_sse_event *event)
             return;
         }
     }
-    uint64_t seq = NUMBER_OF(event->data, event->data_len, "seq");
+    static size_t seq_at, sent_at; /* find_key() */
+    uint64_t seq = NUMBER_OF(event->data, event->data_len, "seq", &seq_at);
     if (seq == 0) {
         client->load->counts.unnumbered++;
         return;
     }
-    int64_t sent_us = (int64_t)NUMBER_OF(event->data, event->data_len, "sent_us");
+    int64_t sent_us = (int64_t)NUMBER_OF(event->data, event->data_len, "sent_us", &sent_at);
     size_t len;
     const char *channel = channel_of(event, &len);
     struct track *track = tracks_find(&client->tracks, client->group, channel, len);
