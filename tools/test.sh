@@ -69,7 +69,8 @@ variant() {
   if [ -e "$folder/was-built" ] && [ "$folder/was-built" -nt "$RUN_DIR/test/began" ]; then
     return 0
   fi
-  check "build $name" configure_and_build "$folder" /dev/null -Dwerror=true "$@" && touch "$folder/was-built"
+  check "build $name" configure_and_build "$folder" "$RUN_DIR/test/build-$name.log" -Dwerror=true "$@" &&
+    touch "$folder/was-built"
 }
 
 plain() { variant plain; }

@@ -145,20 +145,14 @@ bool pipe_is_chunked(const struct pipe *p)
     return p->chunked;
 }
 
-static void drop_run(const void *data, size_t len, void *arg)
+void pipe_write_shared(struct pipe *p, struct slice bytes, pipe_release_fn *release, void *arg)
 {
-    (void)data;
-    (void)len;
-    run_unref(arg);
-}
-
-void pipe_write_run(struct pipe *p, struct run *run)
-{
-    struct slice bytes = run_bytes(run);
-    if (bytes.len < REFERENCE_BYTES) {
+    bool is_small = bytes.len < REFERENCE_BYTES;
+    if (is_small) {
         evbuffer_add(output(p), bytes.data, bytes.len);
-    } else if (evbuffer_add_reference(output(p), bytes.data, bytes.len, drop_run, run_ref(run)) != 0) {
-        run_unref(run);
+    }
+    if (is_small || evbuffer_add_reference(output(p), bytes.data, bytes.len, release, arg) != 0) {
+        release(bytes.data, bytes.len, arg);
     }
 }
 

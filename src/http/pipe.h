@@ -8,7 +8,6 @@
 #define TAILWATER_HTTP_PIPE_H
 
 #include "frame.h"
-#include "run.h"
 
 #include <event2/bufferevent.h>
 #include <stdbool.h>
@@ -42,8 +41,10 @@ void pipe_write_frame(struct pipe *pipe, struct frame *frame);
 /* Is HTTP/1.1 chunk framing wanted? */
 bool pipe_is_chunked(const struct pipe *pipe);
 
-/* A run that was made for this framing; refs it. */
-void pipe_write_run(struct pipe *pipe, struct run *run);
+/* Bytes as they shall stand on the wire, with their framing, referred to until they have left: then, or at once when
+ * they were copied, release() is called. */
+typedef void pipe_release_fn(const void *data, size_t len, void *arg);
+void pipe_write_shared(struct pipe *pipe, struct slice bytes, pipe_release_fn *release, void *arg);
 
 /* A head (copied) and then a part of a frame, as one chunk: id lines of their own, NDJSON. tail: copied too. */
 void pipe_write_slice(struct pipe *pipe, struct slice head, struct frame *frame, struct slice part, struct slice tail);

@@ -102,12 +102,19 @@ void stream_write_event(struct stream *s, unsigned source, struct frame *frame)
     s->loop->deliveries++;
 }
 
+static void release_run(const void *data, size_t len, void *arg)
+{
+    (void)data;
+    (void)len;
+    run_unref(arg);
+}
+
 void stream_write_run(struct stream *s, struct run *run)
 {
     if (run_events(run) == 0) {
         return;
     }
-    pipe_write_run(s->pipe, run);
+    pipe_write_shared(s->pipe, run_bytes(run), release_run, run_ref(run));
     s->feeds[0].last = run_last(run)->id;
     s->sent_us = s->loop->now_us;
     s->events += run_events(run);
