@@ -10,7 +10,9 @@
 #include <string.h>
 
 enum {
-    SHARES = 4,               /* the part of rows_bytes that one reading may take */
+    SHARES = 4,               /* the part of rows_bytes that one reading may take, and that is kept for small ones: */
+    SMALL_SHARES = 8,         /* those that take no more than this part */
+    ROW_BYTES = 65536,        /* hardly any row is larger (max_event_bytes) */
     SENT_AHEAD_BYTES = 65536, /* unsent bytes at which it waits for its reader */
     RETRY_FIRST_MS = 100,     /* when there is no room for another reading, or MongoDB did not answer */
     RETRY_LAST_MS = 1000,
@@ -278,14 +280,23 @@ static void hold_polled_places(struct stream *s)
     }
 }
 
+/* Is there room for it now? A few readers that take their many rows slowly must not keep everyone else from a few. */
+static bool has_room(struct http_context *context, size_t share)
+{
+    size_t all = context->settings.rows_bytes;
+    size_t open = share <= all / SMALL_SHARES ? all : all - all / SHARES;
+    return atomic_load(&context->counters.rows_bytes) + share <= open;
+}
+
 static void ask(struct stream *s)
 {
     struct http_context *context = s->loop->context;
-    size_t share = context->settings.rows_bytes / SHARES;
+    size_t most = context->settings.rows_bytes / SHARES;
+    size_t share = s->reading->limit < most / ROW_BYTES ? s->reading->limit * ROW_BYTES : most;
     if (clock_mono_us() < s->reading->retry_us || (s->reading->is_start && !are_open(s))) {
         return;
     }
-    if (atomic_load(&context->counters.rows_bytes) + share > context->settings.rows_bytes) {
+    if (!has_room(context, share)) {
         retry_later(s);
         return;
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime
 import random
+import socket
 import time
 import uuid
 
@@ -496,3 +497,19 @@ def test_mongodb_away(more_mongod, launch, hub):
     node.restart()
     caught_up(stream)
     assert numbers(stream.events) == [2, 3, 4]
+
+
+def test_a_few_rows_beside_readers_that_take_none_of_theirs(serve, db, hub):
+    """Rows that nobody takes are bounded by limits.rows_bytes, and do not keep small tails from being served."""
+    db.etl_logs.insert_many([{"workspace_id": "w", "workflow_id": "f", "n": n, "pad": "x" * 500} for n in range(6000)])
+    server = serve(ETL, limits={"rows_bytes": 16 << 20, "stall_s": 60})
+    request = b"GET /api/logs/stream?channels=logs:*&tail=6000 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    silent = [socket.create_connection(("127.0.0.1", server.port)) for _ in range(40)]
+    try:
+        for connection in silent:
+            connection.sendall(request)
+        until(lambda: server.health()["connections"] == len(silent), "they are connected")
+        assert numbers(tail_of(hub, server, 3)[1]) == [5997, 5998, 5999]
+    finally:
+        for connection in silent:
+            connection.close()
