@@ -269,14 +269,6 @@ int config_load(const char *file, const char *const *flags, struct config **out,
     return 0;
 }
 
-static void free_texts(char **texts, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        free(texts[i]);
-    }
-    free(texts);
-}
-
 void config_free(struct config *config)
 {
     if (!config) {
@@ -295,8 +287,8 @@ void config_free(struct config *config)
         free(config->aliases[i].channel);
     }
     free(config->aliases);
-    free_texts(config->warnings, config->warning_count);
-    free_texts(config->places, options_count());
+    memory_free_texts(config->warnings, config->warning_count);
+    memory_free_texts(config->places, options_count());
     options_free(config);
     free(config);
 }

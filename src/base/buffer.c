@@ -53,6 +53,14 @@ void *memory_copy(const void *data, size_t len)
     return copy;
 }
 
+void memory_free_texts(char **texts, size_t count)
+{
+    for (size_t i = 0; texts && i < count; i++) {
+        free(texts[i]);
+    }
+    free(texts);
+}
+
 void buffer_init(struct buffer *b)
 {
     *b = (struct buffer)BUFFER_INIT;
@@ -184,4 +192,11 @@ void buffer_append_json(struct buffer *b, const char *text, size_t len)
         }
         i += (size_t)n;
     }
+}
+
+void buffer_append_json_item(struct buffer *b, size_t at, const char *text, size_t len)
+{
+    buffer_append_text(b, at ? ",\"" : "\"");
+    buffer_append_json(b, text, len);
+    buffer_append_byte(b, '"');
 }

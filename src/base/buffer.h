@@ -43,6 +43,9 @@ void buffer_printf(struct buffer *b, const char *format, ...) __attribute__((for
  * replaced by U+FFFD (one per maximal bad subpart). The quotes around it are the caller's. */
 void buffer_append_json(struct buffer *b, const char *text, size_t len);
 
+/* Append text as a JSON string, quoted and escaped; behind a comma when it is not the first (at > 0) of a list. */
+void buffer_append_json_item(struct buffer *b, size_t at, const char *text, size_t len);
+
 /* The content as a NUL-terminated string, owned by b, valid until the next change. */
 const char *buffer_text(struct buffer *b);
 
@@ -53,5 +56,8 @@ void *memory_zero_aligned(size_t alignment, size_t bytes); /* bytes: a multiple 
 void *memory_resize(void *p, size_t bytes);
 char *memory_text(const char *text);
 void *memory_copy(const void *data, size_t len); /* adds a NUL behind the copy */
+
+/* free() an array of texts and each of them. NULL is fine. */
+void memory_free_texts(char **texts, size_t count);
 
 #endif

@@ -22,20 +22,12 @@ struct job_queue *job_queue_new(size_t max)
     return q;
 }
 
-static void free_texts(char **texts, size_t count)
-{
-    for (size_t i = 0; i < count; i++) {
-        free(texts[i]);
-    }
-    free(texts);
-}
-
 void history_request_free(struct history_request *request)
 {
     if (!request) {
         return;
     }
-    free_texts(request->channels, request->channel_count);
+    memory_free_texts(request->channels, request->channel_count);
     free(request->position);
     filter_free(request->filter);
     free(request);
@@ -44,7 +36,7 @@ void history_request_free(struct history_request *request)
 void rows_request_free(struct rows_request *request)
 {
     if (request) {
-        free_texts(request->channels, request->channel_count);
+        memory_free_texts(request->channels, request->channel_count);
         filter_free(request->filter);
         free(request);
     }

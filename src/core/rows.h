@@ -17,7 +17,10 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { ROWS_SOURCES_MAX = 4 };
+enum {
+    ROWS_SOURCES_MAX = 4,
+    ROWS_AROUND_S = 60, /* a lost span is widened by this: clocks of writers differ, and documents are written late */
+};
 
 /* How a source goes on behind the rows; cluster times, 0 = it was not read, or has none (a standalone server). */
 struct rows_border {

@@ -9,7 +9,6 @@
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 /* Returns 0, or -1 with *err. */
 static int read_list(const char *name, const json_t *value, char ***out, unsigned *count, struct error *err)
@@ -73,12 +72,6 @@ static int read_body(struct slice body, struct subscription_change *out, struct 
     return rc;
 }
 
-static bool is_json(const struct exchange *x)
-{
-    const char *type = exchange_header(x, "Content-Type");
-    return type && strncasecmp(type, "application/json", 16) == 0;
-}
-
 static bool is_too_long(const struct subscription_change *wanted, const struct http_settings *settings)
 {
     return wanted->add_count > settings->channels_max || wanted->remove_count > settings->channels_max;
@@ -104,7 +97,7 @@ void endpoint_change(struct loop *loop, struct exchange *x, const struct http_al
     struct error err;
     if (loop->draining || atomic_load(&loop->context->draining)) {
         reply_problem(x, settings, 503, "draining", "this instance is shutting down");
-    } else if (!is_json(x)) {
+    } else if (!exchange_has_json(x)) {
         reply_problem(x, settings, 415, "unsupported_media_type", "the body must be application/json");
     } else if (read_body(exchange_body(x), &change->wanted, &err) != 0) {
         reply_problem(x, settings, 400, "invalid_body", err.text);

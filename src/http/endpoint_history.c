@@ -68,10 +68,8 @@ static int read_channels(struct draft *d, const struct http_context *context)
         return -1;
     }
     struct history_request *request = d->request;
-    request->channels = memory_zero(wanted->count, sizeof *request->channels);
-    for (unsigned i = 0; i < wanted->count; i++) {
-        request->channels[request->channel_count++] = memory_copy(wanted->list[i].text, wanted->list[i].len);
-    }
+    request->channels = subscription_copy_texts(wanted);
+    request->channel_count = wanted->count;
     subscription_free(wanted);
     return 0;
 }

@@ -35,8 +35,7 @@ static struct params *read_params(struct loop *loop, struct exchange *x)
     if (exchange_method(x) != METHOD_POST || body.len == 0) {
         return params;
     }
-    const char *type = exchange_header(x, "Content-Type");
-    if (!type || strncasecmp(type, "application/json", 16) != 0) {
+    if (!exchange_has_json(x)) {
         params_free(params);
         reply_problem(x, settings, 415, "unsupported_media_type", "the body must be application/json");
         return NULL;

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -107,6 +108,12 @@ struct slice exchange_query(const struct exchange *x)
 const char *exchange_header(const struct exchange *x, const char *name)
 {
     return evhttp_find_header(evhttp_request_get_input_headers(x->request), name);
+}
+
+bool exchange_has_json(const struct exchange *x)
+{
+    const char *type = exchange_header(x, "Content-Type");
+    return type && strncasecmp(type, "application/json", 16) == 0;
 }
 
 struct slice exchange_body(struct exchange *x)

@@ -70,6 +70,9 @@ struct slice exchange_query(const struct exchange *exchange);
 /* A request header's value, or NULL. */
 const char *exchange_header(const struct exchange *exchange, const char *name);
 
+/* Does it say that its body is JSON? */
+bool exchange_has_json(const struct exchange *exchange);
+
 /* The body, contiguous. */
 struct slice exchange_body(struct exchange *exchange);
 

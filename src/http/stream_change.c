@@ -85,21 +85,14 @@ void stream_change_rewind(struct feed *feed, const struct feed_cursor *cursor)
 
 /* --- the answer ------------------------------------------------------------------------------------- */
 
-static void append_string(struct buffer *out, unsigned at, const char *text, size_t len)
-{
-    buffer_append_text(out, at ? ",\"" : "\"");
-    buffer_append_json(out, text, len);
-    buffer_append_byte(out, '"');
-}
-
 static void append_not_subscribed(struct stream_change *change, const struct subscription *old)
 {
     unsigned count = 0;
-    buffer_append_text(&change->body, "],\"not_subscribed\":[");
+    buffer_append_text(&change->body, ",\"not_subscribed\":[");
     for (unsigned i = 0; i < change->wanted.remove_count; i++) {
         const char *text = change->wanted.remove[i];
         if (!subscription_has(old, text, strlen(text))) {
-            append_string(&change->body, count++, text, strlen(text));
+            buffer_append_json_item(&change->body, count++, text, strlen(text));
         }
     }
 }
@@ -116,16 +109,9 @@ static void append_id(struct buffer *out, const char *id)
 static void write_answer(struct stream_change *change, const struct stream *s, const struct subscription *old)
 {
     char id[STREAM_ID_MAX];
-    const struct subscription *now = s->subscription;
     change->status = 200;
-    buffer_printf(&change->body, "{\"connection_id\":\"%s\",\"channels\":[", s->connection_id);
-    for (unsigned i = 0; i < now->count; i++) {
-        append_string(&change->body, i, now->list[i].text, now->list[i].len);
-    }
-    buffer_append_text(&change->body, "],\"denied\":[],\"unmatched\":[");
-    for (unsigned i = 0; i < now->unmatched_count; i++) {
-        append_string(&change->body, i, now->unmatched[i], strlen(now->unmatched[i]));
-    }
+    buffer_printf(&change->body, "{\"connection_id\":\"%s\",", s->connection_id);
+    subscription_append_json(s->subscription, &change->body);
     append_not_subscribed(change, old);
     buffer_append_text(&change->body, "],\"id\":");
     append_id(&change->body, stream_current_id(s, id));
@@ -192,18 +178,10 @@ void stream_change_apply(struct loop *loop, struct stream_change *change)
     mailbox_post(change->box, (struct message){.type = MESSAGE_CHANGED, .object = change});
 }
 
-static void free_texts(char **texts, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++) {
-        free(texts[i]);
-    }
-    free(texts);
-}
-
 void stream_change_free(struct stream_change *change)
 {
-    free_texts(change->wanted.add, change->wanted.add_count);
-    free_texts(change->wanted.remove, change->wanted.remove_count);
+    memory_free_texts(change->wanted.add, change->wanted.add_count);
+    memory_free_texts(change->wanted.remove, change->wanted.remove_count);
     buffer_fini(&change->body);
     free(change);
 }

@@ -38,13 +38,6 @@ static void finish(struct buffer *out, bool ndjson, const char *id, const char *
     buffer_fini(data);
 }
 
-static void append_string(struct buffer *out, const char *text, size_t len)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_json(out, text, len);
-    buffer_append_byte(out, '"');
-}
-
 int64_t stream_retry_jitter(int64_t retry_ms)
 {
     int64_t ms = random_between(retry_ms / 2, retry_ms + retry_ms / 2);
@@ -61,18 +54,9 @@ void stream_frame_retry(struct buffer *out, bool ndjson, int64_t retry_ms)
 void stream_frame_ready(struct buffer *out, bool ndjson, const char *id, const struct ready_facts *facts)
 {
     struct buffer data = BUFFER_INIT;
-    const struct subscription *s = facts->subscription;
-    buffer_printf(&data, "{\"connection_id\":\"%s\",\"channels\":[", facts->connection_id);
-    for (unsigned i = 0; i < s->count; i++) {
-        buffer_append(&data, ",", i > 0);
-        append_string(&data, s->list[i].text, s->list[i].len);
-    }
-    buffer_append_text(&data, "],\"denied\":[],\"unmatched\":[");
-    for (unsigned i = 0; i < s->unmatched_count; i++) {
-        buffer_append(&data, ",", i > 0);
-        append_string(&data, s->unmatched[i], strlen(s->unmatched[i]));
-    }
-    buffer_printf(&data, "],\"heartbeat_s\":%lld,\"mode\":\"%s\",\"resumed\":\"%s\",\"resume_window_s\":",
+    buffer_printf(&data, "{\"connection_id\":\"%s\",", facts->connection_id);
+    subscription_append_json(facts->subscription, &data);
+    buffer_printf(&data, ",\"heartbeat_s\":%lld,\"mode\":\"%s\",\"resumed\":\"%s\",\"resume_window_s\":",
                   (long long)facts->heartbeat_s, facts->polls ? "polling" : "change_stream", resumed_names[facts->resumed]);
     if (facts->resume_window_s < 0) {
         buffer_append_text(&data, "null");
@@ -113,7 +97,7 @@ void stream_frame_caught_up(struct buffer *out, bool ndjson, const char *id, con
                   facts->complete ? "true" : "false", resumed_names[facts->resumed]);
     if (facts->advice) {
         buffer_append_text(&data, ",\"advice\":");
-        append_string(&data, facts->advice, strlen(facts->advice));
+        buffer_append_json_item(&data, 0, facts->advice, strlen(facts->advice));
     }
     buffer_append_byte(&data, '}');
     finish(out, ndjson, id, "caught-up", &data);

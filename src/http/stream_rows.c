@@ -17,7 +17,6 @@ enum {
     RETRY_FIRST_MS = 100,     /* when there is no room for another reading, or MongoDB did not answer */
     RETRY_LAST_MS = 1000,
     POLLED_KEPT_US = 10000000, /* looks are some seconds apart at most */
-    AROUND_MS = 60000,        /* a lost span is widened by this: documents are written later than they say */
 };
 
 static void take_bytes(struct stream *s, size_t bytes)
@@ -122,7 +121,7 @@ static bool has_polled_place(const struct feed *feed)
 static void start_behind(struct stream *s, const struct rows *rows)
 {
     for (unsigned i = 0; i < s->feed_count; i++) {
-        uint64_t covered = rows ? rows->borders[i].covered : 0;
+        uint64_t covered = rows->borders[i].covered;
         if (has_polled_place(&s->feeds[i])) {
             feed_release(&s->feeds[i]);
         } else if (covered) {
@@ -137,13 +136,13 @@ static void start_behind(struct stream *s, const struct rows *rows)
 static void keep_or_drop(struct stream *s)
 {
     struct stream_reading *r = s->reading;
-    for (unsigned i = 0; r->rows && i < s->feed_count; i++) {
+    for (unsigned i = 0; i < s->feed_count; i++) {
         uint64_t from = r->is_start ? r->rows->borders[i].covered : r->gap_to - 1;
         if (!has_polled_place(&s->feeds[i]) && r->rows->borders[i].until <= from) {
             r->sources &= ~(1u << i);
         }
     }
-    if (r->rows && r->sources) {
+    if (r->sources) {
         r->state = READING_SENT;
     } else {
         stream_read_stop(s);
@@ -229,10 +228,9 @@ static void take_rows(struct stream *s, struct rows *rows, bool is_shared)
 static struct job *make_job(struct stream *s, size_t bytes)
 {
     const struct stream_reading *r = s->reading;
-    const struct subscription *wanted = s->subscription;
     struct rows_request request = {
-        .channels = memory_zero(wanted->count, sizeof *request.channels),
-        .channel_count = wanted->count,
+        .channels = subscription_copy_texts(s->subscription),
+        .channel_count = s->subscription->count,
         .filter = filter_copy(s->filter),
         .limit = r->limit,
         .max_bytes = bytes,
@@ -241,9 +239,6 @@ static struct job *make_job(struct stream *s, size_t bytes)
         .sources = r->sources,
         .replay = !r->is_start,
     };
-    for (unsigned i = 0; i < wanted->count; i++) {
-        request.channels[i] = memory_copy(wanted->list[i].text, wanted->list[i].len);
-    }
     struct job *job = memory_zero(1, sizeof *job);
     job->type = JOB_ROWS;
     job->wanted = memory_copy(&request, sizeof request);
@@ -362,11 +357,11 @@ bool stream_read_loss(struct stream *s, unsigned source, struct frame *loss, uin
     if (limit == 0) {
         return false;
     }
-    int64_t from_ms = (int64_t)(from >> 32) * 1000 - AROUND_MS;
+    int64_t from_ms = (int64_t)(from >> 32) * 1000 - ROWS_AROUND_S * 1000;
     begin(s, (struct stream_reading){
                  .state = READING_WANTED,
                  .from_ms = from_ms > 0 ? from_ms : 0,
-                 .to_ms = (int64_t)(loss->id.cluster_time >> 32) * 1000 + AROUND_MS + 999,
+                 .to_ms = (int64_t)(loss->id.cluster_time >> 32) * 1000 + ROWS_AROUND_S * 1000 + 999,
                  .limit = limit,
                  .sources = 1u << source,
                  .gap_source = source,

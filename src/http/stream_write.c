@@ -10,10 +10,10 @@
 static const char *format_id(const struct stream *s, int source, struct event_id at, char out[STREAM_ID_MAX])
 {
     size_t used = 0;
+    if (s->no_ids) {
+        return NULL;
+    }
     for (unsigned i = 0; i < s->feed_count; i++) {
-        if (s->no_ids) {
-            return NULL;
-        }
         struct event_id id = (int)i == source ? at : feed_mark(&s->feeds[i], &s->loop->cursors[i]);
         if (id.cluster_time == 0) {
             return NULL;

@@ -409,6 +409,28 @@ bool subscription_has(const struct subscription *s, const char *text, size_t len
     return false;
 }
 
+char **subscription_copy_texts(const struct subscription *s)
+{
+    char **texts = memory_zero(s->count, sizeof *texts);
+    for (unsigned i = 0; i < s->count; i++) {
+        texts[i] = memory_copy(s->list[i].text, s->list[i].len);
+    }
+    return texts;
+}
+
+void subscription_append_json(const struct subscription *s, struct buffer *out)
+{
+    buffer_append_text(out, "\"channels\":[");
+    for (unsigned i = 0; i < s->count; i++) {
+        buffer_append_json_item(out, i, s->list[i].text, s->list[i].len);
+    }
+    buffer_append_text(out, "],\"denied\":[],\"unmatched\":[");
+    for (unsigned i = 0; i < s->unmatched_count; i++) {
+        buffer_append_json_item(out, i, s->unmatched[i], strlen(s->unmatched[i]));
+    }
+    buffer_append_byte(out, ']');
+}
+
 bool subscription_wants(const struct subscription *s, struct slice channel)
 {
     struct subscription_channel key = {.text = (char *)(uintptr_t)channel.data, .len = channel.len};

@@ -7,6 +7,7 @@
 #ifndef TAILWATER_HTTP_SUBSCRIPTION_H
 #define TAILWATER_HTTP_SUBSCRIPTION_H
 
+#include "buffer.h"
 #include "context.h"
 #include "error.h"
 #include "params.h"
@@ -61,6 +62,12 @@ void subscription_free(struct subscription *subscription);
 
 /* Does the list hold exactly this channel or pattern? */
 bool subscription_has(const struct subscription *subscription, const char *text, size_t len);
+
+/* A copy of the channels and patterns, for memory_free_texts(); there are subscription->count. */
+char **subscription_copy_texts(const struct subscription *subscription);
+
+/* Append what it became, as members of a JSON object: "channels":[…],"denied":[],"unmatched":[…] */
+void subscription_append_json(const struct subscription *subscription, struct buffer *out);
 
 /* Is this channel wanted? */
 bool subscription_wants(const struct subscription *subscription, struct slice channel);

@@ -6,7 +6,6 @@
 #include "rows_read.h"
 
 enum {
-    WIDER_S = 60,         /* clocks of writers differ, and documents may be written late */
     BUDGET_US = 4500000,  /* the change stream waits meanwhile */
 };
 
@@ -25,7 +24,7 @@ struct rows *rows_replay_read(const struct reader_options *reader, const struct 
                               uint64_t from, uint64_t to)
 {
     unsigned index = reader->source->index;
-    int64_t from_s = seconds_of(from) - WIDER_S;
+    int64_t from_s = seconds_of(from) - ROWS_AROUND_S;
     struct job_source sources[ROWS_SOURCES_MAX] = {{NULL, NULL}};
     struct rows_read_options read = {
         .sources = sources,
@@ -38,7 +37,7 @@ struct rows *rows_replay_read(const struct reader_options *reader, const struct 
         .limit = options->max,
         .max_bytes = options->max_bytes,
         .from_ms = from_s > 0 ? from_s * 1000 : 1,
-        .to_ms = (seconds_of(to) + WIDER_S) * 1000,
+        .to_ms = (seconds_of(to) + ROWS_AROUND_S) * 1000,
         .sources = 1u << index,
         .replay = true,
     };

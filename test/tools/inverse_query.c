@@ -8,34 +8,13 @@
  * "nothing".
  */
 #include "inverse.h"
+#include "mapping_file.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 enum { PATTERNS_MAX = 64, LINE_MAX_BYTES = 1 << 16 };
-
-static _Noreturn void fail(const char *what)
-{
-    fprintf(stderr, "inverse-query: %s\n", what);
-    exit(2);
-}
-
-static struct mapping_set *load(const char *file, const char *database)
-{
-    json_error_t where;
-    struct mapping_set *set = NULL;
-    struct mapping_problem problem;
-    json_t *json = json_load_file(file, 0, &where);
-    if (!json) {
-        fail(where.text);
-    }
-    if (mapping_set_new(json, &(struct mapping_set_options){database, NULL}, &set, &problem) < 0) {
-        fail(problem.error.text);
-    }
-    json_decref(json);
-    return set;
-}
 
 static void answer(const struct mapping_set *set, const char *database, char *line)
 {
@@ -68,7 +47,7 @@ int main(int argc, char **argv)
     if (argc != 3) {
         fail("usage: inverse-query MAPPINGS DATABASE");
     }
-    struct mapping_set *set = load(argv[1], argv[2]);
+    struct mapping_set *set = mapping_file_load(argv[1], argv[2]);
     while (fgets(line, sizeof line, stdin)) {
         answer(set, argv[2], line);
     }

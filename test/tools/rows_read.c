@@ -10,6 +10,7 @@
  */
 #include "database.h"
 #include "json_scalar.h"
+#include "mapping_file.h"
 #include "rows_read.h"
 
 #include <stdio.h>
@@ -17,28 +18,6 @@
 #include <string.h>
 
 enum { LINE_MAX_BYTES = 1 << 16, LIMIT_DEFAULT = 10000, BYTES_DEFAULT = 64 << 20 };
-
-static _Noreturn void fail(const char *what)
-{
-    fprintf(stderr, "rows-read: %s\n", what);
-    exit(2);
-}
-
-static struct mapping_set *load(const char *file, const char *database)
-{
-    json_error_t where;
-    struct mapping_set *set = NULL;
-    struct mapping_problem problem;
-    json_t *json = json_load_file(file, 0, &where);
-    if (!json) {
-        fail(where.text);
-    }
-    if (mapping_set_new(json, &(struct mapping_set_options){database, NULL}, &set, &problem) < 0) {
-        fail(problem.error.text);
-    }
-    json_decref(json);
-    return set;
-}
 
 static int64_t number(const json_t *line, const char *name, int64_t fallback)
 {
@@ -134,7 +113,7 @@ int main(int argc, char **argv)
     if (!database) {
         fail(err.text);
     }
-    struct mapping_set *set = load(argv[2], argv[3]);
+    struct mapping_set *set = mapping_file_load(argv[2], argv[3]);
     while (fgets(line, sizeof line, stdin)) {
         answer(&(struct job_source){database, set}, line);
     }

@@ -1,5 +1,5 @@
 /* feed - where a connection stands in a source: starved readers, being held for rows, starting while the past is read. */
-#include "feed.h"
+#include "feed_stage.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,54 +13,10 @@
 
 enum { FLOOR_S = 1000, WINDOW_FRAMES = 10, BATCH = 4 * WINDOW_FRAMES };
 
-struct fixture {
-    struct source *source;
-    struct mailbox *box;
-    struct feed feed;
-    struct feed_cursor cursor;
-};
-
-static struct frame *make(uint64_t time)
-{
-    struct frame_event event = {.id = {time, 7}, .channel = {"c", 1}, .event = {"e", 1}, .data = {"{}", 2}};
-    return frame_new(&event);
-}
-
-static size_t cost_of_one(void)
-{
-    struct frame *f = make(1);
-    size_t cost = frame_cost(f);
-    frame_unref(f);
-    return cost;
-}
-
 /* A source whose journal begins at second FLOOR_S and is empty. */
 static int set_up(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    struct source_options options = {
-        .name = "logs",
-        .tag = 'a',
-        .journal = {.max_bytes = 100000},
-        .catchup = {.max_sweeps = 1, .window_bytes = WINDOW_FRAMES * cost_of_one()},
-    };
-    f->source = source_new(&options);
-    f->box = mailbox_new();
-    f->feed.source = f->source;
-    f->feed.box = f->box;
-    journal_open(f->source->journal, FLOOR_S * SECOND);
-    f->cursor.number = 1;
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    feed_stop(&f->feed);
-    source_free(f->source);
-    mailbox_free(f->box);
-    free(f);
+    stage_open(state, FLOOR_S * SECOND, 100000, WINDOW_FRAMES * cost_of_one());
     return 0;
 }
 

@@ -1,5 +1,5 @@
 /* mode - what journal and feeds make of a source that goes from a change stream to polling and back. */
-#include "feed.h"
+#include "feed_stage.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -13,54 +13,10 @@
 
 enum { HELD_FRAMES = 10 };
 
-struct fixture {
-    struct source *source;
-    struct mailbox *box;
-    struct feed feed;
-    struct feed_cursor cursor;
-};
-
-static struct frame *make(uint64_t time)
-{
-    struct frame_event event = {.id = {time, 7}, .channel = {"c", 1}, .event = {"e", 1}, .data = {"{}", 2}};
-    return frame_new(&event);
-}
-
-static size_t cost_of_one(void)
-{
-    struct frame *f = make(1);
-    size_t cost = frame_cost(f);
-    frame_unref(f);
-    return cost;
-}
-
 /* A source that follows a change stream since second 0, with room for HELD_FRAMES events. */
 static int set_up(void **state)
 {
-    struct fixture *f = calloc(1, sizeof *f);
-    struct source_options options = {
-        .name = "logs",
-        .tag = 'a',
-        .journal = {.max_bytes = HELD_FRAMES * cost_of_one()},
-        .catchup = {.max_sweeps = 1, .window_bytes = 1000},
-    };
-    f->source = source_new(&options);
-    f->box = mailbox_new();
-    f->feed.source = f->source;
-    f->feed.box = f->box;
-    journal_open(f->source->journal, AT(0));
-    f->cursor.number = 1;
-    *state = f;
-    return 0;
-}
-
-static int tear_down(void **state)
-{
-    struct fixture *f = *state;
-    feed_stop(&f->feed);
-    source_free(f->source);
-    mailbox_free(f->box);
-    free(f);
+    stage_open(state, AT(0), HELD_FRAMES * cost_of_one(), 1000);
     return 0;
 }
 
