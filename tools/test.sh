@@ -189,6 +189,7 @@ take_test_arguments() {
     if [ "$argument" = --long ]; then
       LONG=yes
       export TAILWATER_TEST_ROUNDS=${TAILWATER_TEST_ROUNDS:-100}
+      export TAILWATER_TEST_REQUESTS=${TAILWATER_TEST_REQUESTS:-100000} # also in the stage asan, which has no --long
     elif [ "$argument" = --verbose ]; then
       VERBOSE=yes
     elif [[ " ${STAGES[*]} " == *" $argument "* ]]; then

@@ -31,6 +31,15 @@ bool tailwater_pattern_match(const char *pattern, size_t pattern_len, const char
 bool tailwater_pattern_overlap(const char *a, size_t a_len, const char *b, size_t b_len);
 
 /*
+ * The pattern (or channel) of exactly those channels that both valid patterns match; there is always one. Returns its
+ * length (no NUL), or 0 when there is no such channel. out: TAILWATER_CHANNEL_MAX bytes.
+ */
+size_t tailwater_pattern_intersect(const char *a, size_t a_len, const char *b, size_t b_len, char *out);
+
+/* Does the valid pattern match every channel that the valid channel or pattern `narrow` matches? */
+bool tailwater_pattern_covers(const char *pattern, size_t pattern_len, const char *narrow, size_t narrow_len);
+
+/*
  * Percent-encode a value into a segment. Returns its length (no NUL), or 0 when the value is empty, is not UTF-8 or does
  * not fit into TAILWATER_SEGMENT_MAX. out: TAILWATER_SEGMENT_MAX bytes.
  */

@@ -11,11 +11,21 @@
 #include <string.h>
 
 /* Words of the command line; those that answer at once stand behind the commands. */
-enum word { WORD_HELP = CLI_PRINT_CONFIG + 1, WORD_VERSION };
-static const char *const words[] = {"serve", "check", "demo", "print-config", "help", "version"};
+enum word { WORD_HELP = CLI_TOKEN + 1, WORD_VERSION };
+static const char *const words[] = {"serve", "check", "demo", "print-config", "token", "help", "version"};
 enum { WORDS = sizeof words / sizeof words[0] };
 
-enum { DEMO_RATE_MAX = 10000, DEMO_SECONDS_MAX = 31536000, NAME_BYTES = 64 };
+/* What may follow `token`, by enum cli_token_action. */
+static const char *const token_words[] = {"make", "check", "hash"};
+enum { TOKEN_WORDS = sizeof token_words / sizeof token_words[0] };
+
+enum {
+    DEMO_RATE_MAX = 10000,
+    DEMO_SECONDS_MAX = 31536000,
+    NAME_BYTES = 64,
+    TOKEN_EXPIRES_S = 3600,
+    TOKEN_EXPIRES_MAX_S = 315360000,
+};
 
 /* The arguments while they are read. */
 struct reader {
@@ -23,7 +33,7 @@ struct reader {
     struct cli *cli;
     int word; /* enum cli_command or enum word; -1: none given */
     bool help, version, help_options;
-    bool demo_flags;
+    bool demo_flags, make_flags;
 };
 
 /* --- single flags ----------------------------------------------------------------------------- */
@@ -76,6 +86,50 @@ static int take_demo_flag(struct reader *r, const char *name, const char *inline
     return parse_demo_database(value, &r->cli->demo_database, err);
 }
 
+/* "90", "90s", "15m", "1h", "30d" */
+static int parse_duration(const char *name, const char *text, int64_t *out, struct error *err)
+{
+    static const struct {
+        const char *unit;
+        int64_t seconds;
+    } units[] = {{"", 1}, {"s", 1}, {"m", 60}, {"h", 3600}, {"d", 86400}};
+    size_t len = strspn(text, "0123456789");
+    int64_t number = len && len < 10 ? strtoll(text, NULL, 10) : 0;
+    for (size_t i = 0; i < sizeof units / sizeof units[0]; i++) {
+        if (strcmp(text + len, units[i].unit) == 0 && number > 0 && number <= TOKEN_EXPIRES_MAX_S / units[i].seconds) {
+            *out = number * units[i].seconds;
+            return 0;
+        }
+    }
+    return error_set(err, "--%s: expected a duration such as 90s, 15m, 1h or 30d, at most 3650d", name);
+}
+
+/* The field of a flag of `token make` that is text, or NULL. */
+static const char **find_make_text(struct reader *r, const char *name)
+{
+    if (strcmp(name, "user") == 0) {
+        return &r->cli->token.user;
+    }
+    if (strcmp(name, "workspace") == 0) {
+        return &r->cli->token.workspace;
+    }
+    return strcmp(name, "channels") == 0 ? &r->cli->token.channels : NULL;
+}
+
+static int take_make_flag(struct reader *r, const char *name, const char *inline_value, struct error *err)
+{
+    const char **field = find_make_text(r, name), *value;
+    r->make_flags = true;
+    if (take_value(r, name, inline_value, &value, err) != 0) {
+        return -1;
+    }
+    if (!field) {
+        return parse_duration(name, value, &r->cli->token.expires_s, err);
+    }
+    *field = value;
+    return 0;
+}
+
 /* The field of a flag that takes no value, or NULL. */
 static bool *find_switch(struct reader *r, const char *name)
 {
@@ -84,6 +138,9 @@ static bool *find_switch(struct reader *r, const char *name)
     }
     if (strcmp(name, "version") == 0) {
         return &r->version;
+    }
+    if (strcmp(name, "new") == 0) {
+        return &r->cli->token.fresh;
     }
     return strcmp(name, "offline") == 0 ? &r->cli->offline : NULL;
 }
@@ -118,7 +175,8 @@ static int take_option(struct reader *r, const struct option *option, const char
 
 static int unknown_flag(const char *name, struct error *err)
 {
-    static const char *const others[] = {"config", "offline", "help", "version", "rate", "seconds", "database"};
+    static const char *const others[] = {"config",   "offline", "help",      "version",  "rate",    "seconds",
+                                         "database", "user",    "workspace", "channels", "expires", "new"};
     const char *meant = nearest_name(name, others, sizeof others / sizeof others[0]);
     meant = meant ? meant : options_nearest(name);
     if (meant) {
@@ -137,6 +195,11 @@ static bool is_shown(const char *name)
 static bool is_demo_flag(const char *name)
 {
     return strcmp(name, "rate") == 0 || strcmp(name, "seconds") == 0 || strcmp(name, "database") == 0;
+}
+
+static bool is_make_flag(struct reader *r, const char *name)
+{
+    return strcmp(name, "expires") == 0 || find_make_text(r, name);
 }
 
 /* The part before "=" with '_' for '-', so that --heartbeat-s works too. */
@@ -175,17 +238,43 @@ static int take_flag(struct reader *r, const char *argument, struct error *err)
     if (is_demo_flag(name)) {
         return take_demo_flag(r, name, value, err);
     }
+    if (is_make_flag(r, name)) {
+        return take_make_flag(r, name, value, err);
+    }
     const struct option *option = options_find(name);
     return option ? take_option(r, option, value, err) : unknown_flag(name, err);
 }
 
 /* --- words ------------------------------------------------------------------------------------ */
 
+/* What stands behind `token`: an action, and behind `check` the token itself, of which no message says anything. */
+static int take_token_word(struct reader *r, const char *word, struct error *err)
+{
+    struct cli_token *token = &r->cli->token;
+    for (int i = 0; token->action == CLI_TOKEN_NONE && i < TOKEN_WORDS; i++) {
+        if (strcmp(token_words[i], word) == 0) {
+            token->action = (enum cli_token_action)(CLI_TOKEN_MAKE + i);
+            return 0;
+        }
+    }
+    if (token->action == CLI_TOKEN_CHECK && !token->text) {
+        token->text = word;
+        return 0;
+    }
+    return error_set(err, token->action == CLI_TOKEN_NONE ? "behind token stands make, check or hash"
+                          : token->action == CLI_TOKEN_HASH
+                              ? "token hash reads the token from standard input: arguments are seen by every process"
+                              : "there is an argument too many behind token");
+}
+
 static int take_word(struct reader *r, const char *word, struct error *err)
 {
     if (r->word == WORD_HELP) {
         r->help_options = r->help_options || strcmp(word, "options") == 0;
         return 0;
+    }
+    if (r->word == CLI_TOKEN) {
+        return take_token_word(r, word, err);
     }
     for (int i = 0; r->word < 0 && i < WORDS; i++) {
         if (strcmp(words[i], word) == 0) {
@@ -202,8 +291,8 @@ static int take_word(struct reader *r, const char *word, struct error *err)
     }
     const char *meant = nearest_name(word, words, WORDS);
     return meant ? error_set(err, "unknown command \"%s\" (did you mean \"%s\"?)", word, meant)
-                 : error_set(err, "unknown command \"%s\"; there are serve, check, demo, print-config, help and "
-                                  "version",
+                 : error_set(err, "unknown command \"%s\"; there are serve, check, demo, print-config, token, "
+                                  "help and version",
                              word);
 }
 
@@ -220,13 +309,28 @@ static int take_argument(struct reader *r, const char *argument, struct error *e
     if (strncmp(argument, "--", 2) == 0) {
         return take_flag(r, argument + 2, err);
     }
-    if (argument[0] == '-') {
+    if (argument[0] == '-' && (argument[1] || r->word != CLI_TOKEN)) {
         return error_set(err, "options begin with two dashes: --name=value");
     }
     return take_word(r, argument, err);
 }
 
 /* --- whole ------------------------------------------------------------------------------------ */
+
+static int check_token_fit(const struct reader *r, struct error *err)
+{
+    const struct cli_token *token = &r->cli->token;
+    if (r->cli->command == CLI_TOKEN && token->action == CLI_TOKEN_NONE) {
+        return error_set(err, "behind token stands make, check or hash");
+    }
+    if (r->make_flags && token->action != CLI_TOKEN_MAKE) {
+        return error_set(err, "--user, --workspace, --channels and --expires belong to token make");
+    }
+    if (token->fresh && token->action != CLI_TOKEN_HASH) {
+        return error_set(err, "--new belongs to token hash");
+    }
+    return token->action == CLI_TOKEN_MAKE && !token->user ? error_set(err, "token make needs --user") : 0;
+}
 
 static int check_fit(const struct reader *r, struct error *err)
 {
@@ -236,7 +340,7 @@ static int check_fit(const struct reader *r, struct error *err)
     if (r->cli->offline && r->cli->command != CLI_CHECK) {
         return error_set(err, "--offline belongs to the command check");
     }
-    return 0;
+    return check_token_fit(r, err);
 }
 
 /* Write what was asked for; false when nothing was. */
@@ -258,7 +362,7 @@ static bool answer(const struct reader *r, FILE *out)
 
 int cli_parse(int argc, char **argv, FILE *out, struct cli *cli, struct error *err)
 {
-    *cli = (struct cli){.command = CLI_SERVE, .demo_rate = 5};
+    *cli = (struct cli){.command = CLI_SERVE, .demo_rate = 5, .token.expires_s = TOKEN_EXPIRES_S};
     struct reader r = {.next = argv + (argc > 0), .cli = cli, .word = -1};
     while (*r.next) {
         const char *argument = *r.next++;

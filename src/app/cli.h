@@ -20,7 +20,18 @@ enum cli_exit {
     CLI_EXIT_CONFIG = 78, /* the configuration (EX_CONFIG of sysexits) */
 };
 
-enum cli_command { CLI_SERVE, CLI_CHECK, CLI_DEMO, CLI_PRINT_CONFIG };
+enum cli_command { CLI_SERVE, CLI_CHECK, CLI_DEMO, CLI_PRINT_CONFIG, CLI_TOKEN };
+
+enum cli_token_action { CLI_TOKEN_NONE, CLI_TOKEN_MAKE, CLI_TOKEN_CHECK, CLI_TOKEN_HASH };
+
+/* What follows `token`; texts belong to argv. */
+struct cli_token {
+    enum cli_token_action action;
+    const char *user, *workspace, *channels; /* make: NULL = not given; channels: with commas */
+    int64_t expires_s;                       /* make */
+    const char *text;                        /* check: the token, a secret; NULL or "-": standard input */
+    bool fresh;                              /* hash: make a new one */
+};
 
 struct cli {
     enum cli_command command;
@@ -31,6 +42,7 @@ struct cli {
     int64_t demo_rate;       /* documents a second, 1..10000 */
     int64_t demo_seconds;    /* 0: until stopped */
     const char *demo_database; /* NULL: that of the first source; belongs to argv */
+    struct cli_token token;
 };
 
 enum cli_outcome {

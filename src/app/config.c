@@ -34,22 +34,26 @@ void config_warn(struct config *config, const char *sentence)
 
 const char *config_unbuilt(const char *name, struct error *err)
 {
-    static const char *const names[] = {"auth",       "ops_listen", "publish_collection", "test_endpoints",
-                                        "grants_max_age_s"};
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        size_t len = strlen(names[i]);
-        if (strncmp(name, names[i], len) != 0 || (name[len] && name[len] != '.' && name[len] != '[')) {
-            continue;
-        }
-        if (i == 0) {
-            error_set(err, "auth is not built in this version and would protect nothing: remove it, and listen on a "
-                           "loopback address behind a proxy that authenticates");
-        } else {
-            error_set(err, "%s is not built in this version: remove it", names[i]);
-        }
-        return names[i];
+    static const char unbuilt[] = "ops_listen";
+    if (strcmp(name, unbuilt) != 0) {
+        return NULL;
     }
-    return NULL;
+    error_set(err, "%s is not built in this version: remove it", unbuilt);
+    return unbuilt;
+}
+
+static const char *const list_names[] = {"sources", "aliases", "auth.services", "auth.grants.users"};
+
+enum { LIST_NAMES = sizeof list_names / sizeof list_names[0] };
+
+bool config_is_list(const char *name)
+{
+    for (size_t i = 0; i < LIST_NAMES; i++) {
+        if (strcmp(name, list_names[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 /* A key as a message may show it: cut, without control bytes. */
@@ -95,8 +99,9 @@ int config_check_keys(const struct config_loader *loader, const char *path, json
 
 static const char *meant_key(const char *name)
 {
-    static const char *const headings[] = {"sources", "aliases", "mongodb", "journal", "catchup", "limits", "log"};
-    const char *found = strchr(name, '.') ? NULL
+    static const char *const headings[] = {"sources", "aliases", "mongodb", "journal", "catchup",
+                                           "limits",  "log",     "auth",    "tls",     "poll"};
+    const char *found = strchr(name, '.') ? nearest_name(name, list_names, LIST_NAMES)
                                           : nearest_name(name, headings, sizeof headings / sizeof headings[0]);
     return found ? found : options_nearest(name);
 }
@@ -121,8 +126,8 @@ static int read_member(const struct config_loader *loader, const char *name, jso
     if (option) {
         return read_option(loader, option, value, err);
     }
-    if (strcmp(name, "sources") == 0 || strcmp(name, "aliases") == 0) {
-        return 0; /* config_sources.c and config_aliases.c */
+    if (config_is_list(name)) {
+        return 0; /* a step of its own reads it */
     }
     if (config_unbuilt(name, err)) {
         return config_error_at(loader, name, err);
@@ -213,6 +218,19 @@ int config_read_flags(struct config_loader *loader, const char *const *flags, st
 
 /* --- checks ----------------------------------------------------------------------------------- */
 
+/* Tokens do not protect them. */
+static int check_test_endpoints(const struct config *config, const struct address *address, struct error *err)
+{
+    if (!config->test_endpoints || config->insecure || address->loopback) {
+        return 0;
+    }
+    error_set(err,
+              "test_endpoints: whoever can reach %s could insert logs without a token: listen on a loopback address, or "
+              "set insecure: true",
+              address->host);
+    return config_error_of(config, "test_endpoints", err);
+}
+
 int config_check_listener(struct config *config, struct error *err)
 {
     struct address address;
@@ -222,14 +240,14 @@ int config_check_listener(struct config *config, struct error *err)
     }
     memcpy(config->listen_host, address.host, sizeof config->listen_host);
     config->listen_port = config->port ? (int)config->port : address.port;
-    config->open_mode = address.loopback;
-    if (address.loopback) {
-        return 0;
+    config->open_mode = address.loopback && !config->has_auth;
+    if (address.loopback || config->has_auth) {
+        return check_test_endpoints(config, &address, err);
     }
     if (!config->insecure) {
         error_set(err,
-                  "listen: %s can be reached by other machines and there is no authentication: listen on a loopback "
-                  "address (127.0.0.1:%d, behind a proxy that authenticates), or set insecure: true to serve everyone",
+                  "listen: %s can be reached by other machines and there is no authentication: configure auth, listen on "
+                  "a loopback address (127.0.0.1:%d), or set insecure: true to serve everyone",
                   address.host, config->listen_port);
         return config_error_of(config, "listen", err);
     }
@@ -239,27 +257,52 @@ int config_check_listener(struct config *config, struct error *err)
 
 /* --- whole ------------------------------------------------------------------------------------ */
 
-static int load(struct config_loader *loader, const char *const *flags, struct error *err)
+/* What is loaded: all, or all but sources and aliases. */
+enum scope { SCOPE_ALL, SCOPE_AUTH };
+
+static int load(struct config_loader *loader, const char *const *flags, enum scope scope, struct error *err)
 {
+    struct config *config = loader->config;
     if (config_read_file(loader, err) != 0 || config_read_environment(loader, err) != 0 ||
         config_read_flags(loader, flags, err) != 0) {
         return -1;
     }
-    if (config_check_listener(loader->config, err) != 0 || config_check_origins(loader->config, err) != 0) {
+    if (config_read_auth(loader, err) != 0 || config_check_listener(config, err) != 0 ||
+        config_check_origins(config, err) != 0) {
         return -1;
     }
-    return config_read_sources(loader, err) != 0 ? -1 : config_read_aliases(loader, err);
+    if (scope == SCOPE_ALL && (config_read_sources(loader, err) != 0 || config_read_aliases(loader, err) != 0)) {
+        return -1;
+    }
+    return config_make_access(config, err);
 }
 
-int config_load(const char *file, const char *const *flags, struct config **out, struct error *err)
+static char **copy_flags(const char *const *flags)
+{
+    size_t count = 0;
+    while (flags && flags[count]) {
+        count++;
+    }
+    char **copy = memory_zero(count + 1, sizeof *copy);
+    for (size_t i = 0; i < count; i++) {
+        copy[i] = memory_text(flags[i]);
+    }
+    return copy;
+}
+
+static int load_scope(const char *file, const char *const *flags, enum scope scope, struct config **out,
+                      struct error *err)
 {
     *out = NULL;
     struct config *config = memory_zero(1, sizeof *config);
     config->places = memory_zero(options_count(), sizeof *config->places);
     options_defaults(config);
     const char *named = getenv("TAILWATER_CONFIG");
-    struct config_loader loader = {.config = config, .file = file ? file : (named && named[0] ? named : NULL)};
-    int rc = load(&loader, flags, err);
+    file = file ? file : (named && named[0] ? named : NULL);
+    config->file = file ? memory_text(file) : NULL;
+    config->flags = copy_flags(flags);
+    struct config_loader loader = {.config = config, .file = file};
+    int rc = load(&loader, flags, scope, err);
     yaml_tree_free(loader.tree);
     if (rc != 0) {
         config_free(config);
@@ -267,6 +310,47 @@ int config_load(const char *file, const char *const *flags, struct config **out,
     }
     *out = config;
     return 0;
+}
+
+int config_load(const char *file, const char *const *flags, struct config **out, struct error *err)
+{
+    return load_scope(file, flags, SCOPE_ALL, out, err);
+}
+
+int config_load_auth(const char *file, const char *const *flags, struct config **out, struct error *err)
+{
+    return load_scope(file, flags, SCOPE_AUTH, out, err);
+}
+
+int config_reload(const struct config *config, struct config **out, struct error *err)
+{
+    return load_scope(config->file, (const char *const *)config->flags, SCOPE_ALL, out, err);
+}
+
+static void free_auth(struct config *config)
+{
+    for (unsigned i = 0; i < config->auth_user_count; i++) {
+        free(config->auth_users[i].name);
+        memory_free_texts(config->auth_users[i].patterns, config->auth_users[i].pattern_count);
+    }
+    for (unsigned i = 0; i < config->auth_service_count; i++) {
+        struct config_service *service = &config->auth_services[i];
+        free(service->name);
+        free(service->service);
+        memory_free_texts(service->tokens_sha256, service->token_count);
+        memory_free_texts(service->publish, service->publish_count);
+    }
+    free(config->auth_users);
+    free(config->auth_services);
+    access_unref(config->access);
+}
+
+static void free_flags(char **flags)
+{
+    for (char **at = flags; *at; at++) {
+        free(*at);
+    }
+    free(flags);
 }
 
 void config_free(struct config *config)
@@ -287,9 +371,12 @@ void config_free(struct config *config)
         free(config->aliases[i].channel);
     }
     free(config->aliases);
+    free_auth(config);
     memory_free_texts(config->warnings, config->warning_count);
     memory_free_texts(config->places, options_count());
     options_free(config);
+    free(config->file);
+    free_flags(config->flags);
     free(config);
 }
 

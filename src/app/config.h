@@ -8,6 +8,7 @@
 #ifndef TAILWATER_APP_CONFIG_H
 #define TAILWATER_APP_CONFIG_H
 
+#include "access.h"
 #include "buffer.h"
 #include "error.h"
 #include "mapping.h"
@@ -33,12 +34,46 @@ struct config_alias {
     char *channel;
 };
 
+/* What auth.grants.users grants to one user: patterns that may hold {user} and {workspace}. */
+struct config_user {
+    char *name;
+    char **patterns;
+    unsigned pattern_count;
+};
+
+/* An entry of auth.services. */
+struct config_service {
+    char *name, *service; /* service: what it publishes for; NULL = its name */
+    char **tokens_sha256;
+    unsigned token_count;
+    char **publish; /* patterns */
+    unsigned publish_count;
+};
+
 struct config {
     /* scalars, one row each in options.def, in its order */
     char *listen;            /* "127.0.0.1:3002", "[::1]:3002" */
     int64_t port;            /* overrides the port of listen when not 0 (PORT) */
     bool insecure;           /* a non-loopback listener without authentication */
     int64_t loops;           /* event loops (threads); 0 = one a core */
+    char *tls_certificate_file, *tls_key_file;
+    char **auth_anonymous;        /* patterns */
+    unsigned auth_anonymous_count;
+    char *auth_jwt_secret, *auth_jwt_secret_file, *auth_jwt_jwks_file;
+    char *auth_jwt_issuer, *auth_jwt_audience, *auth_jwt_grants_claim;
+    int64_t auth_jwt_skew_s;      /* [s] */
+    char *auth_cookie;
+    char *auth_ticket_secret, *auth_ticket_secret_file;
+    char **auth_proxies;          /* addresses and ranges */
+    unsigned auth_proxy_count;
+    char **auth_grants_everyone;  /* patterns with {user} and {workspace} */
+    unsigned auth_grants_everyone_count;
+    char *auth_grants_collection; /* "database.collection" */
+    int64_t grants_max_age_s;     /* [s] */
+    char *auth_admin_token_sha256;
+    char *publish_collection;
+    int64_t publish_ttl_s;        /* [s] */
+    bool test_endpoints;
     char *mongodb_uri;
     int64_t mongodb_max_await_ms; /* [ms] how long a getMore waits at the tail; bounds the stop */
     int64_t mongodb_jobs;    /* threads for look-ups */
@@ -64,6 +99,12 @@ struct config {
     int64_t limits_body_bytes;
     int64_t limits_head_s;        /* [s] for a whole request head */
     int64_t limits_body_s;        /* [s] for a whole request body */
+    int64_t limits_user_connections, limits_address_connections; /* streams of a user, connections of an address */
+    int64_t limits_connects_per_s; /* new streams */
+    int64_t limits_user_catchups;  /* streams of a user that catch up */
+    int64_t limits_publish_per_s;  /* documents of a service */
+    int64_t limits_queued_bytes;   /* unsent, of all connections */
+    int64_t limits_grants_bytes;   /* of the grants collection */
     int64_t limits_rows_bytes;    /* for documents read from collections */
     int64_t limits_jobs;          /* waiting look-ups */
     int64_t drain_delay_s;        /* [s] */
@@ -79,13 +120,21 @@ struct config {
     unsigned alias_count;
     char **allowed_origins; /* exact origins, or the single entry "*" */
     unsigned allowed_origin_count;
+    struct config_user *auth_users;
+    unsigned auth_user_count;
+    struct config_service *auth_services;
+    unsigned auth_service_count;
 
+    bool has_auth;         /* any key of auth is set, wherever */
+    struct access *access; /* what all of auth makes; one reference */
     char listen_host[128]; /* from listen and port; without brackets */
     int listen_port;       /* 0: the system chooses */
-    bool open_mode; /* anonymous reading on a loopback listener */
+    bool open_mode; /* no auth, and a loopback listener: everyone on this machine may read */
 
     char **warnings; /* sentences to log once, after log_configure() */
     unsigned warning_count;
+    char *file; /* as given to config_load(), also when TAILWATER_CONFIG named it; NULL = none */
+    char **flags;  /* as given, NULL-terminated */
     char **places; /* by the table's index: where an option was set ("tailwater.yaml:7", "PORT"); NULL = default */
 };
 
@@ -96,6 +145,12 @@ struct config {
  */
 int config_load(const char *file, const char *const *flags, struct config **out, struct error *err);
 void config_free(struct config *config); /* NULL is fine */
+
+/* The same without sources and aliases, for commands that need no MongoDB. */
+int config_load_auth(const char *file, const char *const *flags, struct config **out, struct error *err);
+
+/* Load again from the same file, flags and the environment of the process. Nothing changes in config. */
+int config_reload(const struct config *config, struct config **out, struct error *err);
 
 /* The connection string of a source: its own or mongodb.uri. A secret. */
 const char *config_source_uri(const struct config *config, const struct config_source *source);

@@ -24,8 +24,7 @@ static const char *variable(const char *name)
     return value && value[0] ? value : NULL;
 }
 
-/* The content of the file without the newline at its end. */
-static int read_value_file(const char *path, struct buffer *out, struct error *err)
+int config_read_value_file(const char *path, struct buffer *out, struct error *err)
 {
     if (file_read(path, VALUE_FILE_MAX, out, err) != 0) {
         return -1;
@@ -43,7 +42,7 @@ static int set_from_file(struct config *config, const struct option *option, con
                          struct error *err)
 {
     struct buffer value = BUFFER_INIT;
-    int rc = read_value_file(path, &value, err);
+    int rc = config_read_value_file(path, &value, err);
     if (rc == 0) {
         rc = option_set_text(option, config, buffer_text(&value), err);
     }
@@ -55,12 +54,21 @@ static int set_from_file(struct config *config, const struct option *option, con
     return 0;
 }
 
+/* Is what would be "…_FILE" of this option an option itself, as auth.jwt.secret_file is? That one keeps the file's name, so
+ * that the file can be read again. */
+static bool has_file_option(const struct option *option)
+{
+    char name[NAME_BYTES_MAX];
+    snprintf(name, sizeof name, "%s_file", option->name);
+    return options_find(name) != NULL;
+}
+
 /* Set an option from the variable `name` or name_FILE, if there is one. */
 static int read_variable(struct config *config, const struct option *option, const char *name, struct error *err)
 {
     char file_name[NAME_BYTES_MAX];
     snprintf(file_name, sizeof file_name, "%s_FILE", name);
-    const char *value = variable(name), *path = variable(file_name);
+    const char *value = variable(name), *path = has_file_option(option) ? NULL : variable(file_name);
     if (value && path) {
         return error_set(err, "both %s and %s are set; unset one of them", name, file_name);
     }
@@ -114,10 +122,11 @@ static bool is_option_variable(const char *name)
 
 static int unknown_variable(const char *name, struct error *err)
 {
-    char names[64][OPTION_ENVIRONMENT_MAX];
-    const char *list[64];
+    enum { NAMES_MAX = 256 };
+    char names[NAMES_MAX][OPTION_ENVIRONMENT_MAX];
+    const char *list[NAMES_MAX];
     size_t count = 0;
-    for (; count < options_count() && count < 63; count++) {
+    for (; count < options_count() && count < NAMES_MAX - 1; count++) {
         option_environment(options_at(count), names[count]);
         list[count] = names[count] + sizeof prefix - 1; /* the prefix would make everything look near */
     }
@@ -129,7 +138,6 @@ static int unknown_variable(const char *name, struct error *err)
     return error_set(err, "unknown environment variable %.64s; `tailwater help options` lists all", name);
 }
 
-/* The first part of what would be the option's name: "auth" of TAILWATER_AUTH_JWT_SECRET. */
 static int check_unbuilt(const char *name, struct error *err)
 {
     char dotted[NAME_BYTES_MAX];
@@ -137,10 +145,19 @@ static int check_unbuilt(const char *name, struct error *err)
     for (char *p = dotted; *p; p++) {
         *p = (char)tolower((unsigned char)*p);
     }
-    if (strncmp(dotted, "auth_", 5) == 0) {
-        dotted[4] = '.';
-    }
     return config_unbuilt(dotted, err) ? error_prefix(err, "%.64s", name) : 0;
+}
+
+static bool is_list_variable(const char *name)
+{
+    static const char *const lists[] = {"TAILWATER_SOURCES", "TAILWATER_ALIASES", "TAILWATER_AUTH_SERVICES",
+                                        "TAILWATER_AUTH_GRANTS_USERS"};
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        if (strcmp(name, lists[i]) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static int check_variable(const char *name, const char *value, struct error *err)
@@ -151,8 +168,8 @@ static int check_variable(const char *name, const char *value, struct error *err
     if (check_unbuilt(name, err) != 0) {
         return -1;
     }
-    if (strcmp(name, "TAILWATER_SOURCES") == 0 || strcmp(name, "TAILWATER_ALIASES") == 0) {
-        return error_set(err, "%s: sources and aliases stand in the configuration file", name);
+    if (is_list_variable(name)) {
+        return error_set(err, "%s: lists and maps of entries stand in the configuration file", name);
     }
     return unknown_variable(name, err);
 }

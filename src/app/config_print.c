@@ -11,12 +11,14 @@ static void append_quoted(const char *text, struct buffer *out)
     buffer_append_byte(out, '"');
 }
 
-static void append_list(const struct config *config, struct buffer *out)
+static void append_list(const struct option *option, const struct config *config, struct buffer *out)
 {
+    unsigned count;
+    char *const *list = option_list(option, config, &count);
     buffer_append_byte(out, '[');
-    for (unsigned i = 0; i < config->allowed_origin_count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         buffer_append_text(out, i ? ", " : "");
-        append_quoted(config->allowed_origins[i], out);
+        append_quoted(list[i], out);
     }
     buffer_append_byte(out, ']');
 }
@@ -26,13 +28,23 @@ static void append_value(const struct option *option, const struct config *confi
     struct buffer value = BUFFER_INIT;
     option_append_value(option, config, &value);
     if (option->type == OPTION_TYPE_LIST) {
-        append_list(config, out);
+        append_list(option, config, out);
     } else if (option->type == OPTION_TYPE_TEXT && value.len) {
         append_quoted(buffer_text(&value), out);
     } else {
         buffer_append(out, value.data, value.len);
     }
     buffer_fini(&value);
+}
+
+static void append_row(const struct config *config, size_t index, const char *key, int indent, struct buffer *out)
+{
+    const char *place = config->places[index];
+    buffer_printf(out, "%*s%s: ", indent, "", key);
+    append_value(options_at(index), config, out);
+    buffer_append_text(out, " # ");
+    buffer_append_json(out, place ? place : "default", strlen(place ? place : "default"));
+    buffer_append_byte(out, '\n');
 }
 
 /* Rows of one section need not stand together in the table, so each section is written at its first row. */
@@ -46,25 +58,38 @@ static bool is_first_of_section(size_t index, size_t len)
     return true;
 }
 
-static void append_row(const struct config *config, size_t index, const char *key, const char *indent,
-                       struct buffer *out)
+/* All rows whose names begin with the first len bytes of this one, and what is below them. */
+static void append_section(const struct config *config, const char *prefix, size_t len, int indent, struct buffer *out)
 {
-    const char *place = config->places[index];
-    buffer_printf(out, "%s%s: ", indent, key);
-    append_value(options_at(index), config, out);
-    buffer_append_text(out, " # ");
-    buffer_append_json(out, place ? place : "default", strlen(place ? place : "default"));
-    buffer_append_byte(out, '\n');
+    for (size_t i = 0; i < options_count(); i++) {
+        const char *name = options_at(i)->name;
+        if (strncmp(name, prefix, len) != 0) {
+            continue;
+        }
+        size_t key = strcspn(name + len, ".");
+        if (!name[len + key]) {
+            append_row(config, i, name + len, indent, out);
+        } else if (is_first_of_section(i, len + key)) {
+            buffer_printf(out, "%*s%.*s:\n", indent, "", (int)key, name + len);
+            append_section(config, name, len + key + 1, indent + 2, out);
+        }
+    }
 }
 
-static void append_section(const struct config *config, const char *name, size_t len, struct buffer *out)
+/* What stands in no row, as comments; no token's hash. */
+static void append_auth(const struct config *config, struct buffer *out)
 {
-    buffer_printf(out, "%.*s:\n", (int)len, name);
-    for (size_t i = 0; i < options_count(); i++) {
-        const char *row = options_at(i)->name;
-        if (strncmp(row, name, len + 1) == 0) {
-            append_row(config, i, row + len + 1, "  ", out);
+    if (config->auth_user_count) {
+        buffer_printf(out, "# auth.grants.users: %u user%s\n", config->auth_user_count,
+                      config->auth_user_count == 1 ? "" : "s");
+    }
+    for (unsigned i = 0; i < config->auth_service_count; i++) {
+        const struct config_service *service = &config->auth_services[i];
+        buffer_printf(out, "# auth.services: %s, %u token(s), publishes", service->name, service->token_count);
+        for (unsigned j = 0; j < service->publish_count; j++) {
+            buffer_printf(out, " %s", service->publish[j]);
         }
+        buffer_append_byte(out, '\n');
     }
 }
 
@@ -83,15 +108,8 @@ static void append_sources(const struct config *config, struct buffer *out)
 
 void config_append_yaml(const struct config *config, struct buffer *out)
 {
-    for (size_t i = 0; i < options_count(); i++) {
-        const char *name = options_at(i)->name;
-        const char *dot = strchr(name, '.');
-        if (!dot) {
-            append_row(config, i, name, "", out);
-        } else if (is_first_of_section(i, (size_t)(dot - name))) {
-            append_section(config, name, (size_t)(dot - name), out);
-        }
-    }
+    append_section(config, "", 0, 0, out);
+    append_auth(config, out);
     append_sources(config, out);
 }
 

@@ -8,9 +8,8 @@
 #include <string.h>
 
 static const char default_database[] = "logs";
-static const char own_collection[] = "tailwater_events"; /* what is published through tailwater will be stored there */
 
-enum { PATH_MAX_BYTES = 320, SOURCE_NAME_MAX = 32 };
+enum { PATH_MAX_BYTES = 320, SOURCE_NAME_MAX = 32, NAMESPACE_MAX = 320 };
 
 /* One source while it is read. entry is NULL where there is no `sources:`; then nothing in it can be wrong. */
 struct source_reader {
@@ -148,6 +147,109 @@ static int read_connection(const struct source_reader *r, struct error *err)
     return rc;
 }
 
+/* --- tailwater's own collection -------------------------------------------------------------------- */
+
+static int fail_own(const struct config *config, const char *problem, struct error *err)
+{
+    error_set(err, "publish_collection: %s", problem);
+    return config_error_of(config, "publish_collection", err);
+}
+
+/* In this source's database, where another tailwater may have it, and in the first one's, where ours is. */
+struct own_names {
+    char here[NAMESPACE_MAX], first[NAMESPACE_MAX];
+};
+
+static int name_own(const struct source_reader *r, struct own_names *out, struct error *err)
+{
+    const struct config *config = r->loader->config;
+    const char *name = config->publish_collection, *grants = config->auth_grants_collection;
+    const char *problem = mapping_own_collection_problem(name);
+    if (problem) {
+        return fail_own(config, problem, err);
+    }
+    snprintf(out->here, sizeof out->here, "%s.%s", r->source->database, name);
+    snprintf(out->first, sizeof out->first, "%s.%s", config->sources[0].database, name);
+    return grants && strcmp(grants, out->first) == 0 ? fail_own(config, "this is the collection of grants", err) : 0;
+}
+
+/*
+ * What the services may publish to, for free(), or NULL when nobody may publish: then the collection is not followed,
+ * which would ask for rights on the whole database. Borrows the texts.
+ */
+static const char **publish_patterns(const struct config *config)
+{
+    size_t count = 0, most = 1;
+    for (unsigned i = 0; i < config->auth_service_count; i++) {
+        most += config->auth_services[i].publish_count;
+    }
+    const char **patterns = memory_zero(most + 1, sizeof *patterns);
+    for (unsigned i = 0; i < config->auth_service_count; i++) {
+        for (unsigned k = 0; k < config->auth_services[i].publish_count; k++) {
+            patterns[count++] = config->auth_services[i].publish[k];
+        }
+    }
+    if (config->test_endpoints) {
+        patterns[count++] = "*";
+    }
+    if (count == 0) {
+        free(patterns);
+        return NULL;
+    }
+    return patterns;
+}
+
+/* --- the grants' collection ------------------------------------------------------------------------ */
+
+/* NULL when it is "database.collection", else what is wrong. */
+static const char *grants_problem(const char *namespace)
+{
+    char database[NAMESPACE_MAX];
+    const char *dot = strchr(namespace, '.');
+    if (!dot || !dot[1] || (size_t)(dot - namespace) >= sizeof database || strlen(dot + 1) >= NAMESPACE_MAX) {
+        return "expected database.collection";
+    }
+    snprintf(database, sizeof database, "%.*s", (int)(dot - namespace), namespace);
+    if (connection_database_problem(database)) {
+        return "expected database.collection, and this is no name of a database";
+    }
+    return strchr(dot + 1, '$') || strncmp(dot + 1, "system.", 7) == 0 ? "such a collection is not possible" : NULL;
+}
+
+static int check_grants(const struct config *config, struct error *err)
+{
+    const char *problem = config->auth_grants_collection ? grants_problem(config->auth_grants_collection) : NULL;
+    if (!problem) {
+        return 0;
+    }
+    error_set(err, "auth.grants_collection: %s", problem);
+    return config_error_of(config, "auth.grants_collection", err);
+}
+
+/* --- mappings -------------------------------------------------------------------------------------- */
+
+static int compile_mappings(const struct source_reader *r, const json_t *mappings, const struct own_names *own,
+                            struct mapping_problem *problem)
+{
+    const struct config *config = r->loader->config;
+    const char *grants = config->auth_grants_collection, *own_namespaces[4] = {own->here}, **next = own_namespaces + 1;
+    if (r->index > 0) {
+        *next++ = own->first;
+    }
+    *next = grants;
+    const char **patterns = r->index == 0 ? publish_patterns(config) : NULL;
+    struct mapping_set_options options = {
+        .database = r->source->database,
+        .own_namespaces = own_namespaces,
+        .own_collection = patterns ? config->publish_collection : NULL,
+        .own_patterns = patterns,
+        .grants_namespace = r->index == 0 ? grants : NULL,
+    };
+    int rc = mapping_set_new(mappings, &options, &r->source->mappings, problem);
+    free(patterns);
+    return rc;
+}
+
 static int read_mappings(const struct source_reader *r, struct error *err)
 {
     const json_t *mappings = r->entry ? json_object_get(r->entry, "mappings") : NULL;
@@ -155,12 +257,12 @@ static int read_mappings(const struct source_reader *r, struct error *err)
         error_set(err, "expected a list");
         return fail_at(r, "mappings", err);
     }
-    char own[128];
-    snprintf(own, sizeof own, "%s.%s", r->source->database, own_collection);
-    const char *const own_namespaces[] = {own, NULL};
-    struct mapping_set_options options = {.database = r->source->database, .own_namespaces = own_namespaces};
+    struct own_names own;
+    if (name_own(r, &own, err) != 0) {
+        return -1;
+    }
     struct mapping_problem problem = {.path = ""};
-    if (mapping_set_new(mappings, &options, &r->source->mappings, &problem) == 0) {
+    if (compile_mappings(r, mappings, &own, &problem) == 0) {
         return 0;
     }
     if (err) {
@@ -212,6 +314,9 @@ int config_read_sources(struct config_loader *loader, struct error *err)
         return -1;
     }
     struct config *config = loader->config;
+    if (check_grants(config, err) != 0) {
+        return -1;
+    }
     unsigned count = list ? (unsigned)json_array_size(list) : 1;
     for (unsigned i = 0; i < count; i++) {
         struct source_reader reader = {loader, json_array_get(list, i), i, count == 1, &config->sources[i]};
@@ -219,6 +324,9 @@ int config_read_sources(struct config_loader *loader, struct error *err)
         if (read_source(&reader, err) != 0) {
             return -1;
         }
+    }
+    for (unsigned i = 1; i < count; i++) {
+        mapping_set_reserve(config->sources[0].mappings, config->sources[i].mappings);
     }
     return 0;
 }

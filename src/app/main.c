@@ -1,6 +1,7 @@
 /* main - from the command line to an exit status. */
 #include "check.h"
 #include "cli.h"
+#include "command_token.h"
 #include "config.h"
 #include "database.h"
 #include "demo.h"
@@ -54,8 +55,17 @@ static int run_command(const struct config *config, const struct cli *cli)
     case CLI_PRINT_CONFIG:
         config_print(config, stdout);
         return CLI_EXIT_DONE;
+    case CLI_TOKEN:
+        return command_token_run(config, &cli->token, stdin, stdout, stderr);
     }
     return CLI_EXIT_USAGE;
+}
+
+/* What the command needs of the configuration. */
+static int load_config(const struct cli *cli, struct config **config, struct error *err)
+{
+    return cli->command == CLI_TOKEN ? config_load_auth(cli->config_file, cli->flags, config, err)
+                                     : config_load(cli->config_file, cli->flags, config, err);
 }
 
 static enum log_format log_format_of(const struct config *config)
@@ -77,7 +87,9 @@ int main(int argc, char **argv)
     if (rc < 0) {
         fprintf(stderr, "tailwater: %s\n", err.text);
         status = CLI_EXIT_USAGE;
-    } else if (rc == CLI_RUN && config_load(cli.config_file, cli.flags, &config, &err) != 0) {
+    } else if (rc == CLI_RUN && cli.token.action == CLI_TOKEN_HASH) {
+        status = command_token_run(NULL, &cli.token, stdin, stdout, stderr);
+    } else if (rc == CLI_RUN && load_config(&cli, &config, &err) != 0) {
         fprintf(stderr, "tailwater: %s\n", err.text);
         status = CLI_EXIT_CONFIG;
     } else if (rc == CLI_RUN) {

@@ -245,10 +245,16 @@ void option_append_default(const struct option *option, struct buffer *out)
     }
 }
 
+char *const *option_list(const struct option *option, const struct config *config, unsigned *count)
+{
+    *count = *(const unsigned *)(const void *)((const char *)config + option->count_offset);
+    return *(char *const *const *)(const void *)((const char *)config + option->offset);
+}
+
 static void append_list(const struct option *option, const struct config *config, struct buffer *out)
 {
-    char *const *list = *(char *const *const *)(const void *)((const char *)config + option->offset);
-    unsigned count = *(const unsigned *)(const void *)((const char *)config + option->count_offset);
+    unsigned count;
+    char *const *list = option_list(option, config, &count);
     for (unsigned i = 0; i < count; i++) {
         buffer_printf(out, "%s%s", i ? "," : "", list[i]);
     }

@@ -62,6 +62,9 @@ void options_free(struct config *config);
 int option_set_text(const struct option *option, struct config *config, const char *text, struct error *err);
 int option_set_json(const struct option *option, struct config *config, const json_t *value, struct error *err);
 
+/* The texts of an option that is a list; belong to config. */
+char *const *option_list(const struct option *option, const struct config *config, unsigned *count);
+
 /* Append the present value ("64MiB", "a,b"; "(secret)"), the default ("64MiB"; empty: none), and what is allowed
  * ("64KiB to 16GiB", "cut or clean", "true or false"; empty: any text). */
 void option_append_value(const struct option *option, const struct config *config, struct buffer *out);

@@ -1,30 +1,34 @@
 /* serve - see serve.h. */
 #include "serve.h"
 
+#include "access_reload.h"
 #include "buffer.h"
 #include "check.h"
 #include "cli.h"
-#include "exchange.h"
+#include "descriptors.h"
+#include "hardening.h"
 #include "job_pool.h"
+#include "listener.h"
 #include "log.h"
 #include "loop.h"
+#include "publishing.h"
 #include "sweep.h"
+#include "tls.h"
 #include "watcher.h"
 
 #include <errno.h>
+#include <event2/event.h>
 #include <event2/thread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
 
 enum {
     LOOPS_MAX = 64,
-    RESERVED_DESCRIPTORS = 64, /* for MongoDB, logs and listeners, when connections are derived from the limit */
-    STOP_LIMIT_S = 3,          /* for everything to end; a server that does not answer is not waited for longer */
+    STOP_LIMIT_S = 3, /* for everything to end; a server that does not answer is not waited for longer */
 };
 
 /* One source with its threads. */
@@ -43,25 +47,42 @@ struct app {
     struct job_source job_sources[CONFIG_SOURCES_MAX];
     struct running_source sources[CONFIG_SOURCES_MAX];
     struct job_pool *job_pool;
+    struct publishing *publishing;
+    struct access_reload *access_reload;
     struct loop *loops[LOOPS_MAX];
     unsigned loop_count;
 };
 
 /* --- making ---------------------------------------------------------------------------------------- */
 
-static uint64_t connections_max(const struct config *config)
+/* Checked when the configuration was read; the files may have changed since. */
+static int make_tls(struct app *app, struct error *err)
 {
-    struct rlimit limit;
-    if (config->limits_connections > 0) {
-        return (uint64_t)config->limits_connections;
+    const struct config *c = app->config;
+    if (!c->tls_certificate_file) {
+        return 0;
     }
-    /* As many as descriptors allow: raise the soft limit to the hard one first. */
-    if (getrlimit(RLIMIT_NOFILE, &limit) != 0) {
-        return 1000;
-    }
-    limit.rlim_cur = limit.rlim_max;
-    setrlimit(RLIMIT_NOFILE, &limit);
-    return limit.rlim_cur > 2 * RESERVED_DESCRIPTORS ? limit.rlim_cur - RESERVED_DESCRIPTORS : RESERVED_DESCRIPTORS;
+    app->context.tls = tls_new(c->tls_certificate_file, c->tls_key_file, err);
+    return app->context.tls ? 0 : -1;
+}
+
+static unsigned wanted_loops(const struct config *config)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+    int64_t wanted = config->loops > 0 ? config->loops : cores > 0 ? cores : 1;
+    return wanted > LOOPS_MAX ? LOOPS_MAX : (unsigned)wanted;
+}
+
+static void make_access(struct app *app)
+{
+    app->context.access = access_holder_new(access_ref(app->config->access));
+    app->access_reload = access_reload_new(app->config, app->context.access);
+}
+
+/* Streams leave some room for other requests, and so for being refused in words. */
+static uint64_t connections_max(const struct config *c, uint64_t sockets)
+{
+    return c->limits_connections > 0 ? (uint64_t)c->limits_connections : sockets - sockets / 16;
 }
 
 static void make_lists(struct app *app)
@@ -80,6 +101,7 @@ static void make_lists(struct app *app)
 static void make_settings(struct app *app)
 {
     const struct config *c = app->config;
+    uint64_t sockets = descriptors_for_clients(c, wanted_loops(c));
     app->context.settings = (struct http_settings){
         .host = c->listen_host,
         .port = c->listen_port,
@@ -90,7 +112,8 @@ static void make_settings(struct app *app)
         .heartbeat_ms = c->heartbeat_s * 1000,
         .retry_ms = c->retry_ms,
         .end_clean = strcmp(c->end_of_stream, "clean") == 0,
-        .connections_max = connections_max(c),
+        .connections_max = connections_max(c, sockets),
+        .sockets_max = sockets,
         .channels_max = (unsigned)c->limits_channels,
         .queue_bytes = (size_t)c->limits_queue_bytes,
         .stall_s = (int)c->limits_stall_s,
@@ -103,12 +126,46 @@ static void make_settings(struct app *app)
     };
 }
 
+/* What is limited for all loops together. */
+static void make_limits(struct app *app)
+{
+    const struct config *c = app->config;
+    struct http_context *context = &app->context;
+    context->settings.user_connections_max = (uint64_t)c->limits_user_connections;
+    context->settings.address_connections_max = (uint64_t)c->limits_address_connections;
+    context->settings.user_catchups_max = (uint64_t)c->limits_user_catchups;
+    context->settings.connects_per_s_max = (uint64_t)c->limits_connects_per_s;
+    context->settings.publish_per_s_max = (uint64_t)c->limits_publish_per_s;
+    context->settings.queued_bytes_max = (uint64_t)c->limits_queued_bytes;
+    context->channels = tally_new();
+    context->users = tally_new();
+    context->addresses = tally_new();
+    context->catchup_users = tally_new();
+}
+
+static void free_limits(struct app *app)
+{
+    tally_free(app->context.channels);
+    tally_free(app->context.users);
+    tally_free(app->context.addresses);
+    tally_free(app->context.catchup_users);
+}
+
 static struct event_builder_options build_options(const struct config *c)
 {
     return (struct event_builder_options){
         .style = strcmp(c->json, "relaxed") == 0 ? JSON_STYLE_RELAXED : JSON_STYLE_PLAIN,
         .max_event_bytes = (size_t)c->max_event_bytes,
     };
+}
+
+/* Followed by the first source. */
+static void make_grants(struct app *app)
+{
+    const struct config *c = app->config;
+    if (c->auth_grants_collection) {
+        app->context.grants = grant_book_new(c->grants_max_age_s * 1000000, (size_t)c->limits_grants_bytes);
+    }
 }
 
 static int make_source(struct app *app, unsigned index, struct error *err)
@@ -153,13 +210,6 @@ static int check_sources(struct app *app, struct error *err)
     return 0;
 }
 
-static unsigned wanted_loops(const struct config *config)
-{
-    long cores = sysconf(_SC_NPROCESSORS_ONLN);
-    int64_t wanted = config->loops > 0 ? config->loops : cores > 0 ? cores : 1;
-    return wanted > LOOPS_MAX ? LOOPS_MAX : (unsigned)wanted;
-}
-
 static int make_loops(struct app *app, struct error *err)
 {
     for (unsigned i = 0; i < wanted_loops(app->config); i++) {
@@ -177,9 +227,12 @@ static int make(struct app *app, struct error *err)
     const struct config *c = app->config;
     make_lists(app);
     make_settings(app);
+    make_grants(app);
     app->context.jobs = job_queue_new((size_t)c->limits_jobs);
-    app->context.census = census_new();
-    if (http_address_probe(c->listen_host, c->listen_port, err) != 0) {
+    app->publishing = publishing_new(c, &app->context);
+    make_limits(app);
+    make_access(app);
+    if (make_tls(app, err) != 0 || listener_probe(c->listen_host, c->listen_port, err) != 0) {
         return -1;
     }
     for (unsigned i = 0; i < c->source_count; i++) {
@@ -211,6 +264,7 @@ static void start(struct app *app)
             .warm = {.seconds = c->journal_warm_s, .bytes = c->journal_bytes},
             .oplog_window_min_s = c->oplog_window_min_s,
             .replay = {(size_t)c->replay_max, (size_t)c->journal_bytes / 4, (size_t)c->scan_max},
+            .grants = i == 0 ? app->context.grants : NULL,
         };
         running->watcher = watcher_start(&watcher);
         running->sweeps = sweep_threads_start(&reader, (unsigned)c->catchup_max);
@@ -222,18 +276,47 @@ static void start(struct app *app)
         .build = build_options(c),
         .scan_max = (size_t)c->scan_max,
         .threads = (unsigned)c->mongodb_jobs,
+        .name = "tw-job",
     };
     app->job_pool = job_pool_start(&jobs);
+    publishing_start(app->publishing, jobs);
     for (unsigned i = 0; i < app->loop_count; i++) {
         loop_start(app->loops[i]);
     }
 }
 
-static void wait_for_signal(const sigset_t *signals)
+/* Open connections keep the certificate that they were opened with. */
+static void reload_tls(struct app *app)
 {
+    const struct config *c = app->config;
+    struct error err;
+    if (tls_reload(app->context.tls, c->tls_certificate_file, c->tls_key_file, &err) != 0) {
+        log_error("serve", "SIGHUP: the old certificate stays: %s", err.text);
+    } else if (tls_has_expired(app->context.tls)) {
+        log_warn("serve", "SIGHUP: the certificate was read again; it has expired, clients will refuse it");
+    } else {
+        log_info("serve", "SIGHUP: the certificate was read again");
+    }
+}
+
+static void reload(struct app *app)
+{
+    if (app->context.tls) {
+        reload_tls(app);
+    }
+    access_reload_all(app->access_reload);
+}
+
+static void wait_for_signal(struct app *app, const sigset_t *signals)
+{
+    const struct timespec second = {1, 0};
     int received;
-    while (sigwait(signals, &received) != 0 || received == SIGHUP) {
-        log_info("serve", "SIGHUP: reloading is not available in this version; nothing was changed");
+    while ((received = sigtimedwait(signals, NULL, &second)) < 0 || received == SIGHUP) {
+        if (received == SIGHUP) {
+            reload(app);
+        } else {
+            access_reload_look(app->access_reload);
+        }
     }
     log_info("serve", "%s: stopping", received == SIGTERM ? "SIGTERM" : "SIGINT");
 }
@@ -260,6 +343,7 @@ static void post_to_loops(struct app *app, enum message_type type)
 static void stop_blocking_threads(struct app *app)
 {
     job_queue_stop(app->context.jobs);
+    publishing_stop(app->publishing);
     for (unsigned i = 0; i < app->context.source_count; i++) {
         watcher_stop(app->sources[i].watcher);
         sweep_threads_stop(app->sources[i].sweeps);
@@ -269,6 +353,7 @@ static void stop_blocking_threads(struct app *app)
 static void join_blocking_threads(struct app *app)
 {
     job_pool_join(app->job_pool);
+    publishing_join(app->publishing);
     for (unsigned i = 0; i < app->context.source_count; i++) {
         watcher_join(app->sources[i].watcher);
         sweep_threads_join(app->sources[i].sweeps);
@@ -284,8 +369,13 @@ static void unmake(struct app *app)
         source_free(app->sources[i].source);
         database_free(app->sources[i].database);
     }
+    grant_book_free(app->context.grants);
     job_queue_free(app->context.jobs);
-    census_free(app->context.census);
+    publishing_free(app->publishing);
+    free_limits(app);
+    tls_free(app->context.tls);
+    access_reload_free(app->access_reload);
+    access_holder_free(app->context.access);
     free(app->aliases);
     free(app->origins);
 }
@@ -330,7 +420,17 @@ static void announce(const struct config *c)
         log_warn("serve", "open mode: no authentication is configured, everyone on this machine may read");
     }
     bool v6 = strchr(c->listen_host, ':') != NULL;
-    log_info("serve", "listening on http://%s%s%s:%d", v6 ? "[" : "", c->listen_host, v6 ? "]" : "", c->listen_port);
+    log_info("serve", "listening on %s://%s%s%s:%d", c->tls_certificate_file ? "https" : "http", v6 ? "[" : "",
+             c->listen_host, v6 ? "]" : "", c->listen_port);
+}
+
+/* libevent would write lines of its own to standard error. */
+static void on_libevent_log(int severity, const char *message)
+{
+    static struct log_limit limit;
+    if (severity >= EVENT_LOG_WARN) {
+        log_write_limited(&limit, LOG_LEVEL_WARN, "libevent", "%s", message);
+    }
 }
 
 int serve_run(const struct config *config)
@@ -345,6 +445,8 @@ int serve_run(const struct config *config)
     sigaddset(&signals, SIGINT);
     sigaddset(&signals, SIGHUP);
     pthread_sigmask(SIG_BLOCK, &signals, NULL); /* before any thread: only main takes them */
+    hardening_apply(hardening_has_secrets(config));
+    event_set_log_callback(on_libevent_log);
     evthread_use_pthreads();
     int status = CLI_EXIT_DONE;
     if (make(app, &err) != 0) {
@@ -353,7 +455,7 @@ int serve_run(const struct config *config)
     } else {
         start(app);
         announce(config);
-        wait_for_signal(&signals);
+        wait_for_signal(app, &signals);
         drain_delay(app, &signals);
         stop(app);
     }

@@ -157,6 +157,70 @@ bool tailwater_pattern_overlap(const char *a, size_t a_len, const char *b, size_
     return !a && !b;
 }
 
+/* Append a segment, or what is left of a text, behind a ':' where it is not the first. Returns false when it does not fit. */
+static bool put(char *out, size_t *used, const char *text, size_t len)
+{
+    size_t colon = *used > 0;
+    if (*used + colon + len > TAILWATER_CHANNEL_MAX) {
+        return false;
+    }
+    if (colon) {
+        out[(*used)++] = ':';
+    }
+    memcpy(out + *used, text, len);
+    *used += len;
+    return true;
+}
+
+static int count_segments(const char *text, size_t len)
+{
+    int count = 1;
+    for (size_t i = 0; i < len; i++) {
+        count += text[i] == ':';
+    }
+    return count;
+}
+
+/* The end of an intersection: this is left of one side. 0 where no channel is so long, or has so many segments. */
+static size_t put_rest(char *out, size_t used, const char *rest, size_t len)
+{
+    bool fits = !rest || put(out, &used, rest, len);
+    return fits && count_segments(out, used) <= TAILWATER_SEGMENTS_MAX ? used : 0;
+}
+
+size_t tailwater_pattern_intersect(const char *a, size_t a_len, const char *b, size_t b_len, char *out)
+{
+    const char *x, *y;
+    size_t x_len, y_len, used = 0;
+    while (a && b) {
+        const char *a_rest = a, *b_rest = b;
+        size_t a_rest_len = a_len, b_rest_len = b_len;
+        next_segment(&a, &a_len, &x, &x_len);
+        next_segment(&b, &b_len, &y, &y_len);
+        bool star_x = is_star(x, x_len), star_y = is_star(y, y_len);
+        if (star_x && !a) { /* a last "*" takes whatever is left on the other side, at least this segment */
+            return put_rest(out, used, b_rest, b_rest_len);
+        }
+        if (star_y && !b) {
+            return put_rest(out, used, a_rest, a_rest_len);
+        }
+        if (!star_x && !star_y && (x_len != y_len || memcmp(x, y, x_len) != 0)) {
+            return 0;
+        }
+        if (!put(out, &used, star_x ? y : x, star_x ? y_len : x_len)) {
+            return 0;
+        }
+    }
+    return !a && !b ? put_rest(out, used, NULL, 0) : 0;
+}
+
+bool tailwater_pattern_covers(const char *pattern, size_t pattern_len, const char *narrow, size_t narrow_len)
+{
+    char both[TAILWATER_CHANNEL_MAX];
+    size_t len = tailwater_pattern_intersect(pattern, pattern_len, narrow, narrow_len, both);
+    return len == narrow_len && memcmp(both, narrow, len) == 0;
+}
+
 size_t tailwater_segment_encode(const char *value, size_t len, char *out)
 {
     static const char hex[] = "0123456789ABCDEF";

@@ -209,9 +209,10 @@ static void decode(struct buffer *out, const char *text, size_t len)
 struct walk {
     const char *at, *end;
     unsigned depth;           /* of open objects and arrays */
-    unsigned data_depth;      /* depth of what log_data's value opened; 0 = not inside it */
+    unsigned data_depth;      /* depth of what log_data's (or data's) value opened; 0 = not inside it */
     bool key_next;            /* a string here is a key */
     bool data_next;           /* the value here is log_data's */
+    bool behind_ts;           /* no label and no placeholder comes any more: "data" is the event's own */
     bool is_object[DEPTH_MAX];
 };
 
@@ -241,6 +242,17 @@ static bool string_matches(struct filter *f, struct slice text, bool escaped)
     return contains(f, f->scratch.data, f->scratch.len);
 }
 
+static bool slice_is(struct slice text, const char *name)
+{
+    return text.len == strlen(name) && memcmp(text.data, name, text.len) == 0;
+}
+
+static void visit_key(struct walk *w, struct slice key)
+{
+    w->data_next = w->depth == 1 && (slice_is(key, "log_data") || (w->behind_ts && slice_is(key, "data")));
+    w->behind_ts = w->behind_ts || (w->depth == 1 && slice_is(key, "ts"));
+}
+
 /* A string: a key, or a value that may match. */
 static bool visit_string(struct filter *f, struct walk *w)
 {
@@ -248,7 +260,7 @@ static bool visit_string(struct filter *f, struct walk *w)
     struct slice text = take_string(w, &escaped);
     w->key_next = false;
     if (is_key) {
-        w->data_next = w->depth == 1 && text.len == 8 && memcmp(text.data, "log_data", 8) == 0;
+        visit_key(w, text);
         return false;
     }
     return (w->data_depth || w->data_next) && string_matches(f, text, escaped);

@@ -4,7 +4,8 @@
  *
  *   min_level  at least this severe; an event without a known level passes
  *   level      one of these; an event without a known level fails
- *   q          a substring, ASCII case-insensitive, of any decoded string value inside log_data (keys do not count)
+ *   q          a substring, ASCII case-insensitive, of any decoded string value inside log_data, or in what was published inside data
+ *              (keys do not count)
  *
  * Total and bounded: any bytes give an answer, in time proportional to the event. Thread: owner only (it has scratch
  * memory).

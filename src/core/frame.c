@@ -2,6 +2,7 @@
 #include "frame.h"
 
 #include "buffer.h"
+#include "grants.h"
 #include "rows.h"
 
 #include <stdio.h>
@@ -80,6 +81,13 @@ struct frame *frame_new_oversize(struct event_id id, struct slice pattern)
     return frame_alloc(FRAME_OVERSIZE, id, pattern, 0);
 }
 
+struct frame *frame_new_grants(struct event_id id, struct grant_set *grants)
+{
+    struct frame *f = frame_alloc(FRAME_GRANTS, id, (struct slice){NULL, 0}, 0);
+    f->grants = grants;
+    return f;
+}
+
 struct frame *frame_ref(struct frame *frame)
 {
     atomic_fetch_add_explicit(&frame->refs, 1, memory_order_relaxed);
@@ -90,11 +98,13 @@ void frame_unref(struct frame *frame)
 {
     if (frame && atomic_fetch_sub_explicit(&frame->refs, 1, memory_order_acq_rel) == 1) {
         rows_unref(frame->rows);
+        grant_set_unref(frame->grants);
         free(frame);
     }
 }
 
 size_t frame_cost(const struct frame *frame)
 {
-    return sizeof *frame + frame->channel_len + frame->chunk_len + (frame->rows ? frame->rows->bytes : 0);
+    return sizeof *frame + frame->channel_len + frame->chunk_len + (frame->rows ? frame->rows->bytes : 0) +
+           (frame->grants ? grant_set_cost(frame->grants) : 0);
 }

@@ -10,7 +10,8 @@
  * of the same bytes. Rows (rows.h) and events that were polled have no id line: they cannot be resumed from.
  *
  * A journal also holds frames that are not events: a loss of the source or a change of its mode (every reader crosses
- * them as a `gap`) and an oversize event whose content is unknown. They have no wire bytes; the connection words them.
+ * them as a `gap`), an oversize event whose content is unknown, and a change of grants. They have no wire bytes; the
+ * connection words them.
  *
  * Thread: any; the reference count is atomic, everything else is constant after frame_new().
  */
@@ -29,6 +30,7 @@ enum frame_kind {
     FRAME_LOSS,     /* the source lost what lies between gap_from and id */
     FRAME_MODE,     /* the source is followed in another way (source.h) from this position on */
     FRAME_OVERSIZE, /* an event too large to be read; channel is the pattern of what it could have been */
+    FRAME_GRANTS,   /* the grants of one user have changed, or of all: takes effect here */
 };
 
 /* Severity in pino's numbers; 0 = unknown. */
@@ -42,6 +44,7 @@ enum frame_level {
     FRAME_LEVEL_FATAL = 60,
 };
 
+struct grant_set;
 struct rows;
 
 struct slice {
@@ -57,6 +60,7 @@ struct frame {
     struct event_id id;
     uint64_t gap_from;       /* FRAME_LOSS: cluster time up to which nothing is missing, else 0 */
     struct rows *rows;       /* FRAME_LOSS: what the collections still hold of it, one reference; NULL = was not read */
+    struct grant_set *grants; /* FRAME_GRANTS: a user's new set, one reference; NULL = all were loaded anew */
     int64_t wall_ms;         /* the change's wallTime; 0 = unknown */
     uint32_t chunk_len;      /* all wire bytes; 0 for frames that are not events */
     uint32_t sse_at, body_at, data_at; /* offsets into the wire bytes */
@@ -86,6 +90,9 @@ struct frame *frame_new_mode(struct event_id at);
 
 /* An oversize event that could have gone to any channel of pattern; gives one reference. */
 struct frame *frame_new_oversize(struct event_id id, struct slice pattern);
+
+/* A change of grants at this point; gives one reference. Takes the set, which may be NULL: all were loaded anew. */
+struct frame *frame_new_grants(struct event_id id, struct grant_set *grants);
 
 struct frame *frame_ref(struct frame *frame);
 void frame_unref(struct frame *frame); /* NULL is fine */

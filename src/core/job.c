@@ -49,6 +49,7 @@ void job_free(struct job *job)
         free(job->id);
         history_request_free(job->history);
         rows_request_free(job->wanted);
+        publish_request_free(job->publish);
         rows_unref(job->rows);
         buffer_fini(&job->body);
         free(job);

@@ -12,6 +12,7 @@
 #include "error.h"
 #include "filter.h"
 #include "mailbox.h"
+#include "publish.h"
 #include "rows.h"
 
 #include <stddef.h>
@@ -20,6 +21,7 @@ enum job_type {
     JOB_EVENT,   /* one document whole: GET /api/logs/event */
     JOB_HISTORY, /* a page: GET /api/logs/history; of all sources */
     JOB_ROWS,    /* tail=, since=, what is left of a lost span: see rows.h */
+    JOB_PUBLISH, /* store what a publisher sent */
 };
 
 /* What a page of history shall hold. Owned by its job. */
@@ -51,11 +53,12 @@ struct job {
     char *id;             /* JOB_EVENT: text of _id */
     struct history_request *history; /* JOB_HISTORY */
     struct rows_request *wanted;     /* JOB_ROWS */
+    struct publish_request *publish; /* JOB_PUBLISH */
     struct mailbox *box;  /* who wants the answer */
     uint64_t number;      /* and for which exchange */
     /* the answer */
-    int status;           /* 200, 400, 404, 503 */
-    struct buffer body;   /* JSON for 200 */
+    int status;           /* 200, 400, 404, 503; JOB_PUBLISH: also 201, 207, 403, 409, 413 */
+    struct buffer body;   /* JSON for 200; JOB_PUBLISH: for whatever has no code */
     struct rows *rows;    /* JOB_ROWS: for 200, one reference */
     const char *code;     /* of a problem, constant; NULL = the endpoint's own for this status */
     struct error error;   /* and its sentence */

@@ -5,9 +5,13 @@
 #ifndef TAILWATER_HTTP_CONTEXT_H
 #define TAILWATER_HTTP_CONTEXT_H
 
-#include "census.h"
+#include "access.h"
+#include "grants.h"
 #include "job.h"
+#include "publish_gate.h"
+#include "rate.h"
 #include "source.h"
+#include "tally.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -30,7 +34,12 @@ struct http_settings {
     int64_t heartbeat_ms, retry_ms;
     bool end_clean;             /* streams end with the last chunk */
     uint64_t connections_max;
+    uint64_t sockets_max;       /* connections of any kind that descriptors suffice for */
+    uint64_t user_connections_max, address_connections_max, user_catchups_max; /* 0 = no limit */
+    uint64_t connects_per_s_max, publish_per_s_max;                            /* 0 = no limit */
+    uint64_t queued_bytes_max;  /* unsent bytes of all streams before all are pulled from */
     unsigned channels_max;
+    bool test_endpoints;
     size_t queue_bytes;         /* unsent bytes before a stream is pulled from */
     int stall_s;
     size_t replay_max;          /* documents that since= and a lost span send from the collections */
@@ -45,6 +54,14 @@ struct http_counters {
     _Atomic uint64_t connections_total; /* ever opened */
     _Atomic uint64_t deliveries;        /* events written to clients */
     _Atomic uint64_t gaps, refused;
+    _Atomic uint64_t sockets, sockets_refused; /* connections of any kind: now; closed at once for want of room */
+    _Atomic uint64_t handshake_failures; /* connections that ended before TLS was spoken */
+    _Atomic uint64_t queued_bytes;      /* unsent now, of all streams */
+    _Atomic uint64_t auth_failures;     /* credentials that were not good */
+    _Atomic uint64_t denied;            /* requests by someone who may read none of it */
+    _Atomic uint64_t revocations;       /* of live streams: narrowed or ended */
+    _Atomic uint64_t headers_ignored;   /* identity headers of peers that are no trusted proxy */
+    _Atomic uint64_t published, publish_failures; /* documents */
     _Atomic uint64_t requests_refused;  /* malformed or too large, before anyone read them */
     _Atomic uint64_t request_timeouts;  /* that did not arrive in time */
     _Atomic uint64_t rows_bytes;        /* taken now of the setting of that name */
@@ -57,7 +74,14 @@ struct http_context {
     struct mailbox *loops[CONTEXT_LOOPS_MAX]; /* by the loop's index */
     unsigned loop_count;
     struct job_queue *jobs;
-    struct census *census;
+    struct job_queue *publishes;       /* served by threads of their own */
+    struct publish_gate *publish_gate;
+    struct tally *channels; /* channels and patterns that somebody is subscribed to */
+    struct tls *tls; /* NULL = plain HTTP */
+    struct access_holder *access;
+    struct grant_book *grants; /* NULL = there is no grants collection */
+    struct tally *users, *addresses, *catchup_users; /* streams, connections, streams that catch up */
+    struct rate connects;
     struct http_counters counters;
     atomic_bool draining;
 };

@@ -3,10 +3,16 @@
 
 #include <string.h>
 
+static bool has_origins(const struct http_settings *settings)
+{
+    return settings->origins && settings->origins[0];
+}
+
+/* Byte for byte: an origin has one spelling. "null", which any sandboxed page has, cannot be configured. */
 static const char *allowed_origin(const struct exchange *x, const struct http_settings *settings)
 {
     const char *origin = exchange_header(x, "Origin");
-    if (!origin || !settings->origins) {
+    if (!origin || !has_origins(settings)) {
         return NULL;
     }
     for (const char *const *o = settings->origins; *o; o++) {
@@ -23,7 +29,7 @@ static const char *allowed_origin(const struct exchange *x, const struct http_se
 void cors_add_headers(struct exchange *x, const struct http_settings *settings)
 {
     const char *origin = allowed_origin(x, settings);
-    if (settings->origins && settings->origins[0]) {
+    if (has_origins(settings)) {
         exchange_add_header(x, "Vary", "Origin");
     }
     if (!origin) {
@@ -39,6 +45,9 @@ void cors_add_headers(struct exchange *x, const struct http_settings *settings)
 void cors_answer_preflight(struct exchange *x, const struct http_settings *settings, const char *allow)
 {
     cors_add_headers(x, settings);
+    if (has_origins(settings)) {
+        exchange_add_header(x, "Vary", "Access-Control-Request-Method, Access-Control-Request-Headers");
+    }
     exchange_add_header(x, "Allow", allow);
     if (allowed_origin(x, settings)) {
         exchange_add_header(x, "Access-Control-Allow-Methods", allow);

@@ -4,6 +4,7 @@
 
 #include "pending.h"
 #include "reply.h"
+#include "rights.h"
 #include "routes.h"
 
 #include <jansson.h>
@@ -77,11 +78,25 @@ static bool is_too_long(const struct subscription_change *wanted, const struct h
     return wanted->add_count > settings->channels_max || wanted->remove_count > settings->channels_max;
 }
 
+/* Who asks: the stream's loop compares. Returns 0, or -1 after a refusal. */
+static int identify(struct loop *loop, struct exchange *x, struct stream_change *change)
+{
+    struct rights rights;
+    struct rights_refusal refusal;
+    if (rights_read(loop, x, NULL, NULL, &rights, &refusal) != 0) {
+        rights_refuse(loop, x, &refusal);
+        return -1;
+    }
+    change->identity = identity_ref(rights.identity);
+    rights_fini(&rights);
+    return 0;
+}
+
 /* Takes the change. */
 static void ask(struct loop *loop, struct exchange *x, struct stream_change *change)
 {
     struct http_context *context = loop->context;
-    struct pending *p = pending_new(loop, x);
+    struct pending *p = pending_new(loop, x, NULL);
     change->box = loop->mailbox;
     change->number = p->number;
     pending_wait(p);
@@ -106,7 +121,7 @@ void endpoint_change(struct loop *loop, struct exchange *x, const struct http_al
     } else if (connection_id_parse(routes_parameter(x), change->connection_id) != 0) {
         reply_problem(x, settings, 404, "connection_not_found",
                       "what stands in the path is not the id of a connection");
-    } else {
+    } else if (identify(loop, x, change) == 0) {
         ask(loop, x, change);
         return;
     }

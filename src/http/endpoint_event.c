@@ -5,6 +5,7 @@
 #include "params.h"
 #include "pending.h"
 #include "reply.h"
+#include "rights.h"
 #include "tailwater/channel.h"
 
 #include <stdlib.h>
@@ -29,20 +30,39 @@ static int push_job(struct loop *loop, unsigned source, uint64_t number, const c
 }
 
 /* One job for each source. */
-static void ask(struct loop *loop, struct exchange *x, const char *channel, const char *id)
+static void ask(struct loop *loop, struct exchange *x, const struct rights *rights, const char *channel,
+                const char *id)
 {
-    struct pending *p = pending_new(loop, x);
+    struct pending *p = pending_new(loop, x, rights);
     p->status = 404;
     for (unsigned i = 0; i < loop->context->source_count; i++) {
         p->answers_left += push_job(loop, i, p->number, channel, id) == 0;
     }
     if (p->answers_left < loop->context->source_count) {
         /* Answers that were asked for find nobody and are dropped. */
-        free(p);
+        pending_free(p);
         reply_problem(x, &loop->context->settings, 503, "busy", "too many look-ups are waiting; try again");
         return;
     }
     pending_wait(p);
+}
+
+/* Whoever may not read the channel is not told whether it has such an event. */
+static void ask_if_granted(struct loop *loop, struct exchange *x, const struct params *params, const char *channel,
+                           const char *id)
+{
+    struct rights rights;
+    struct rights_refusal refusal;
+    if (rights_read(loop, x, params, NULL, &rights, &refusal) != 0) {
+        rights_refuse(loop, x, &refusal);
+        return;
+    }
+    if (rights_cover(&rights, channel)) {
+        ask(loop, x, &rights, channel, id);
+    } else {
+        rights_refuse_all(loop, x);
+    }
+    rights_fini(&rights);
 }
 
 static const char *channel_problem(const char *channel)
@@ -68,7 +88,7 @@ void endpoint_event(struct loop *loop, struct exchange *x, const struct http_ali
     } else if (!id || strlen(id) > ID_MAX) {
         reply_problem(x, settings, 400, "invalid_id", "id: give the document's _id, at most 1024 bytes");
     } else {
-        ask(loop, x, channel, id);
+        ask_if_granted(loop, x, params, channel, id);
     }
     params_free(params);
 }
@@ -76,6 +96,10 @@ void endpoint_event(struct loop *loop, struct exchange *x, const struct http_ali
 static void answer(struct pending *p, const struct job *job)
 {
     const struct http_settings *settings = &p->loop->context->settings;
+    if (!pending_may_answer(p)) {
+        pending_end(p);
+        return;
+    }
     if (job->status == 200) {
         reply_json(p->exchange, settings, 200, job->body.data, job->body.len);
     } else if (p->status == 503) {

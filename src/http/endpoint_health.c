@@ -14,7 +14,7 @@ static bool is_degraded(const struct http_context *context)
             return true;
         }
     }
-    return false;
+    return context->grants && grant_book_state(context->grants) != GRANTS_CURRENT;
 }
 
 /* Every check and, in open mode, everyone reads this: codes and how many, but no names of collections. Those are in the
@@ -84,6 +84,13 @@ static void append_source(struct buffer *out, struct source *source)
     }
 }
 
+/* Does it know who may read what? null where there is no grants collection. */
+static const char *grants_state(const struct http_context *context)
+{
+    static const char *const names[] = {"\"loading\"", "\"current\"", "\"stale\""};
+    return context->grants ? names[grant_book_state(context->grants)] : "null";
+}
+
 static uint64_t published(const struct http_context *context)
 {
     uint64_t sum = 0;
@@ -102,12 +109,12 @@ void endpoint_health(struct loop *loop, struct exchange *x, const struct http_al
     struct buffer body = BUFFER_INIT;
     buffer_printf(&body, "{\"status\":\"%s\",\"connections\":%llu,\"channels\":%llu,\"stats\":{\"totalConnections\":%llu,"
                          "\"messagesPublished\":%llu,\"messagesDelivered\":%llu,\"gaps\":%llu,\"refused\":%llu},"
-                         "\"sources\":[",
+                         "\"grants\":%s,\"sources\":[",
                   draining ? "draining" : is_degraded(context) ? "degraded" : "healthy",
-                  (unsigned long long)atomic_load(&c->connections), (unsigned long long)census_count(context->census),
+                  (unsigned long long)atomic_load(&c->connections), (unsigned long long)tally_keys(context->channels),
                   (unsigned long long)atomic_load(&c->connections_total), (unsigned long long)published(context),
                   (unsigned long long)atomic_load(&c->deliveries), (unsigned long long)atomic_load(&c->gaps),
-                  (unsigned long long)atomic_load(&c->refused));
+                  (unsigned long long)atomic_load(&c->refused), grants_state(context));
     for (unsigned i = 0; i < context->source_count; i++) {
         buffer_append(&body, ",", i > 0);
         append_source(&body, context->sources[i]);

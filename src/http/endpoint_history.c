@@ -5,6 +5,7 @@
 #include "params.h"
 #include "pending.h"
 #include "reply.h"
+#include "rights.h"
 #include "subscription.h"
 
 #include <stdlib.h>
@@ -16,6 +17,7 @@ enum { LIMIT_DEFAULT = 100, LIMIT_MAX = 1000, POSITION_MAX = 12288 };
 struct draft {
     const struct params *params;
     struct history_request *request;
+    struct rights rights;
     const char *code;
     struct error error;
 };
@@ -61,23 +63,37 @@ static int read_filter(struct draft *d)
     return params_read_filter(d->params, &d->request->filter, &d->error) == 0 ? 0 : refuse(d, "invalid_filter");
 }
 
-static int read_channels(struct draft *d, const struct http_context *context)
+/* What is asked for, as far as it is granted. Returns 0, or -1: nothing was answered yet then where d->code is set. */
+static int read_channels(struct draft *d, struct loop *loop, struct exchange *x)
 {
     struct subscription *wanted;
+    struct rights_refusal refusal;
+    const struct http_context *context = loop->context;
     if (subscription_new(d->params, NULL, context, &wanted, &d->code, &d->error) != 0) {
         return -1;
     }
-    struct history_request *request = d->request;
-    request->channels = subscription_copy_texts(wanted);
-    request->channel_count = wanted->count;
+    int rc = -1;
+    if (rights_read(loop, x, d->params, NULL, &d->rights, &refusal) != 0) {
+        d->code = NULL;
+        rights_refuse(loop, x, &refusal);
+    } else if (subscription_grant(wanted, context, d->rights.patterns, d->rights.count, &d->code, &d->error) == 0) {
+        if (wanted->count > 0) {
+            d->request->channels = subscription_copy_texts(wanted);
+            d->request->channel_count = wanted->count;
+            rc = 0;
+        } else {
+            d->code = NULL;
+            rights_refuse_all(loop, x);
+        }
+    }
     subscription_free(wanted);
-    return 0;
+    return rc;
 }
 
 /* Takes the request. */
-static void ask(struct loop *loop, struct exchange *x, struct history_request *request)
+static void ask(struct loop *loop, struct exchange *x, const struct rights *rights, struct history_request *request)
 {
-    struct pending *p = pending_new(loop, x);
+    struct pending *p = pending_new(loop, x, rights);
     struct job *job = memory_zero(1, sizeof *job);
     job->type = JOB_HISTORY;
     job->history = request;
@@ -85,7 +101,7 @@ static void ask(struct loop *loop, struct exchange *x, struct history_request *r
     job->number = p->number;
     if (job_queue_push(loop->context->jobs, job) != 0) {
         job_free(job);
-        free(p);
+        pending_free(p);
         reply_problem(x, &loop->context->settings, 503, "busy", "too many look-ups are waiting; try again");
         return;
     }
@@ -104,28 +120,38 @@ void endpoint_history(struct loop *loop, struct exchange *x, const struct http_a
     }
     d.params = params;
     d.request = memory_zero(1, sizeof *d.request);
-    if (read_channels(&d, loop->context) != 0 || read_position(&d) != 0 || read_limit(&d) != 0 ||
-        read_filter(&d) != 0) {
-        reply_problem(x, settings, 400, d.code, d.error.text);
-        history_request_free(d.request);
+    if (read_position(&d) == 0 && read_limit(&d) == 0 && read_filter(&d) == 0 && read_channels(&d, loop, x) == 0) {
+        ask(loop, x, &d.rights, d.request);
     } else {
-        ask(loop, x, d.request);
+        if (d.code) {
+            reply_problem(x, settings, 400, d.code, d.error.text);
+        }
+        history_request_free(d.request);
     }
+    rights_fini(&d.rights);
     params_free(params);
+}
+
+static void answer(struct pending *p, const struct job *job)
+{
+    const struct http_settings *settings = &p->loop->context->settings;
+    if (!pending_may_answer(p)) {
+        return;
+    }
+    if (job->status == 200) {
+        reply_json(p->exchange, settings, 200, job->body.data, job->body.len);
+    } else if (job->status == 400) {
+        reply_problem(p->exchange, settings, 400, job->code, job->error.text);
+    } else {
+        reply_problem(p->exchange, settings, 503, "database_unavailable", "MongoDB did not answer; try again");
+    }
 }
 
 void endpoint_history_answer(struct loop *loop, struct job *job)
 {
-    const struct http_settings *settings = &loop->context->settings;
     struct pending *p = pending_find(loop, job);
-    if (p && job->status == 200) {
-        reply_json(p->exchange, settings, 200, job->body.data, job->body.len);
-    } else if (p && job->status == 400) {
-        reply_problem(p->exchange, settings, 400, job->code, job->error.text);
-    } else if (p) {
-        reply_problem(p->exchange, settings, 503, "database_unavailable", "MongoDB did not answer; try again");
-    }
     if (p) {
+        answer(p, job);
         pending_end(p);
     }
     job_free(job);

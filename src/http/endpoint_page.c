@@ -42,8 +42,9 @@ void endpoint_page(struct loop *loop, struct exchange *x, const struct http_alia
     exchange_add_header(x, "Content-Security-Policy",
                         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self'; "
                         "base-uri 'none'; form-action 'none'; frame-ancestors 'none'");
-    exchange_add_header(x, "X-Content-Type-Options", "nosniff");
-    exchange_add_header(x, "Referrer-Policy", "no-referrer");
+    exchange_add_header(x, "Cross-Origin-Opener-Policy", "same-origin");
+    exchange_add_header(x, "Cross-Origin-Resource-Policy", "same-origin");
+    exchange_add_header(x, "Permissions-Policy", "camera=(), geolocation=(), microphone=()");
     exchange_add_header(x, "Cache-Control", "no-cache");
     exchange_reply(x, 200, content_type(file->name), file->data, file->len);
 }

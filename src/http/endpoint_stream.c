@@ -1,9 +1,12 @@
 /* endpoint_stream - GET, HEAD and POST /api/logs/stream: from parameters to a stream (CONTRACT section 4). */
 #include "endpoints.h"
 
+#include "client_address.h"
+#include "clock.h"
 #include "cors.h"
 #include "params.h"
 #include "reply.h"
+#include "rights.h"
 #include "since.h"
 #include "stream.h"
 #include "stream_frames.h"
@@ -60,16 +63,18 @@ static void read_resume(const struct loop *loop, const struct exchange *x, const
     request->resume_is_valid = id && resume_id_parse(id, loop->context, &request->resume) == 0;
 }
 
-/* Features of the contract that this version does not have must not be ignored in silence. */
-static const char *unsupported_param(const struct params *params)
+/* Whoever says so, or speaks no Server-Sent Events, gets a plain status. */
+static bool wants_status(const struct loop *loop, const struct exchange *x, const struct params *params)
 {
-    static const char *const names[] = {"ticket", NULL};
-    for (const char *const *n = names; *n; n++) {
-        if (params_get(params, *n)) {
-            return *n;
-        }
+    const char *errors = params_get(params, "errors"), *by_proxy = exchange_header(x, "X-Tailwater-Errors");
+    const char *accept = exchange_header(x, "Accept");
+    if ((errors && strcmp(errors, "status") == 0) || accepts(x, "application/x-ndjson")) {
+        return true;
     }
-    return NULL;
+    if (accept && !accepts(x, "text/event-stream") && !accepts(x, "*/*")) {
+        return true;
+    }
+    return by_proxy && strcmp(by_proxy, "status") == 0 && rights_trusts_peer(loop, x);
 }
 
 /* A temporary refusal: a 503 would stop browsers for good, so event streams get 200, retry: and an end. */
@@ -77,12 +82,9 @@ static void refuse(struct loop *loop, struct exchange *x, const struct params *p
                    const char *detail)
 {
     const struct http_settings *settings = &loop->context->settings;
-    const char *errors = params_get(params, "errors");
     atomic_fetch_add(&loop->context->counters.refused, 1);
-    bool plain = (errors && strcmp(errors, "status") == 0) || accepts(x, "application/x-ndjson") ||
-                 (exchange_header(x, "Accept") && !accepts(x, "text/event-stream") && !accepts(x, "*/*"));
-    if (plain) {
-        reply_problem(x, settings, 503, code, detail);
+    if (wants_status(loop, x, params)) {
+        reply_problem(x, settings, strncmp(code, "too_many", 8) == 0 ? 429 : 503, code, detail);
         return;
     }
     struct buffer body = BUFFER_INIT;
@@ -129,51 +131,139 @@ static int read_start(const struct loop *loop, const struct params *params, stru
     return since ? since_parse(since, loop->context->sources[0], &request->since_ms, err) : 0;
 }
 
-static bool is_full(const struct loop *loop)
+/* --- who it is for --------------------------------------------------------------------------------- */
+
+/* Why no stream opens now, for anyone; with the sentence. NULL: it may. */
+static const char *closed_for_all(const struct loop *loop, const char **detail)
 {
-    const struct http_context *context = loop->context;
-    return atomic_load(&context->counters.connections) >= context->settings.connections_max;
+    struct http_context *context = loop->context;
+    if (loop->draining || atomic_load(&context->draining)) {
+        *detail = "this instance is shutting down";
+        return "draining";
+    }
+    if (atomic_load(&context->counters.connections) >= context->settings.connections_max) {
+        *detail = "this instance serves as many streams as it may";
+        return "too_many_connections";
+    }
+    if (!rate_take(&context->connects, context->settings.connects_per_s_max, 1, clock_mono_us())) {
+        *detail = "more streams were opened in this second than may be";
+        return "too_many_connects";
+    }
+    return NULL;
+}
+
+/* A place among the streams of its user and address. Returns 0, or -1 after a refusal. */
+static int take_seat(struct loop *loop, struct exchange *x, const struct params *params,
+                     struct stream_request *request)
+{
+    struct access *access = access_holder_get(loop->context->access);
+    struct ip_address client = client_address_of(x, access);
+    access_unref(access);
+    bool is_behind_proxy = rights_trusts_peer(loop, x); /* else its connection was counted when it was accepted */
+    const char *code = seat_take(loop->context, request->rights.identity, is_behind_proxy ? &client : NULL,
+                                 &request->seat);
+    if (code) {
+        refuse(loop, x, params, code, "close one of the streams that are open, or try again later");
+        return -1;
+    }
+    return 0;
+}
+
+/* A token that has ended by now is good for nothing that lasts, whatever the skew of clocks. */
+static bool has_ended(const struct identity *identity)
+{
+    return identity->expires_ms && identity->expires_ms <= clock_wall_ms();
+}
+
+static void refuse_reader(struct loop *loop, struct exchange *x, const struct params *params,
+                          const struct rights_refusal *refusal)
+{
+    if (refusal->status == 503) {
+        refuse(loop, x, params, refusal->code, refusal->error.text);
+    } else {
+        rights_refuse(loop, x, refusal);
+    }
+}
+
+/* Cut the subscription down to what is granted. Returns 0, or -1 after a refusal. */
+static int grant(struct loop *loop, struct exchange *x, struct stream_request *request)
+{
+    const char *code;
+    struct error err;
+    const struct rights *rights = &request->rights;
+    if (has_ended(rights->identity)) {
+        struct rights_refusal refusal = {.status = 401, .code = "invalid_credentials"};
+        error_set(&refusal.error, "the token has expired");
+        rights_refuse(loop, x, &refusal);
+        return -1;
+    }
+    if (subscription_grant(request->subscription, loop->context, rights->patterns, rights->count, &code, &err) != 0) {
+        reply_problem(x, &loop->context->settings, 400, code, err.text);
+        return -1;
+    }
+    if (request->subscription->count == 0) {
+        rights_refuse_all(loop, x);
+        return -1;
+    }
+    return 0;
+}
+
+/* --- opening --------------------------------------------------------------------------------------- */
+
+/* What is asked for. Returns 0, or -1 after a 400. */
+static int read_request(struct loop *loop, struct exchange *x, const struct params *params,
+                        const struct http_alias *alias, struct stream_request *request)
+{
+    const char *code = NULL;
+    struct error err;
+    if (subscription_new(params, alias, loop->context, &request->subscription, &code, &err) != 0) {
+        request->subscription = NULL;
+    } else if (read_filter(params, request, &err) != 0) {
+        code = "invalid_filter";
+    } else if (read_start(loop, params, request, &err) != 0) {
+        code = "invalid_start";
+    }
+    if (code) {
+        reply_problem(x, &loop->context->settings, 400, code, err.text);
+        return -1;
+    }
+    return 0;
+}
+
+/* Whose it is, and whether it may be opened. Returns 0, or -1 after an answer. */
+static int admit(struct loop *loop, struct exchange *x, const struct params *params, struct stream_request *request)
+{
+    struct rights_refusal refusal;
+    const char *detail;
+    if (rights_read(loop, x, params, request->subscription, &request->rights, &refusal) != 0) {
+        refuse_reader(loop, x, params, &refusal);
+        return -1;
+    }
+    if (grant(loop, x, request) != 0) {
+        return -1;
+    }
+    if (exchange_method(x) == METHOD_HEAD) {
+        answer_head(x, &loop->context->settings, request->ndjson);
+        return -1;
+    }
+    const char *code = closed_for_all(loop, &detail);
+    if (code) {
+        refuse(loop, x, params, code, detail);
+        return -1;
+    }
+    return take_seat(loop, x, params, request);
 }
 
 static void open_stream(struct loop *loop, struct exchange *x, const struct params *params,
                         const struct http_alias *alias)
 {
-    const struct http_settings *settings = &loop->context->settings;
     struct stream_request request = {.ndjson = accepts(x, "application/x-ndjson")};
-    const char *code = NULL, *unsupported = unsupported_param(params);
-    struct error err;
-    if (unsupported) {
-        char detail[80];
-        snprintf(detail, sizeof detail, "%s: is not available in this version", unsupported);
-        reply_problem(x, settings, 400, "unsupported_parameter", detail);
-        return;
-    }
-    if (subscription_new(params, alias, loop->context, &request.subscription, &code, &err) != 0) {
-        reply_problem(x, settings, 400, code, err.text);
-        return;
-    }
-    if (read_filter(params, &request, &err) != 0) {
-        code = "invalid_filter";
-    } else if (read_start(loop, params, &request, &err) != 0) {
-        code = "invalid_start";
-    }
-    if (code) {
-        reply_problem(x, settings, 400, code, err.text);
-        subscription_free(request.subscription);
-        filter_free(request.filter);
-        return;
-    }
-    if (exchange_method(x) == METHOD_HEAD) {
-        answer_head(x, settings, request.ndjson);
-    } else if (loop->draining || atomic_load(&loop->context->draining)) {
-        refuse(loop, x, params, "draining", "this instance is shutting down");
-    } else if (is_full(loop)) {
-        refuse(loop, x, params, "too_many_connections", "this instance serves as many streams as it may");
-    } else {
+    if (read_request(loop, x, params, alias, &request) == 0 && admit(loop, x, params, &request) == 0) {
         read_resume(loop, x, params, &request);
         stream_open(loop, x, &request);
         return;
     }
+    rights_fini(&request.rights);
     subscription_free(request.subscription);
     filter_free(request.filter);
 }

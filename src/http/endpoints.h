@@ -16,12 +16,18 @@ endpoint_fn endpoint_stream; /* GET, HEAD, POST /api/logs/stream and its synonym
 endpoint_fn endpoint_change; /* PATCH /api/logs/stream/{connection_id} */
 endpoint_fn endpoint_event;  /* GET /api/logs/event */
 endpoint_fn endpoint_history; /* GET /api/logs/history */
+endpoint_fn endpoint_ticket; /* POST /api/logs/ticket */
+endpoint_fn endpoint_publish;       /* POST /api/logs/publish */
+endpoint_fn endpoint_publish_event; /* POST /api/publish */
+endpoint_fn endpoint_test_publish;  /* POST /test/publish */
+endpoint_fn endpoint_test_logs;     /* GET, POST /test/logs */
 endpoint_fn endpoint_health; /* GET, HEAD /health */
 endpoint_fn endpoint_page;   /* GET, HEAD / and the page's files */
 
 /* A job of this loop is finished: answer whoever still waits. Takes the job. */
 void endpoint_event_answer(struct loop *loop, struct job *job);
 void endpoint_history_answer(struct loop *loop, struct job *job);
+void endpoint_publish_answer(struct loop *loop, struct job *job);
 
 /* A change of a stream's subscription was applied or refused: answer whoever still waits. Takes it. */
 void endpoint_change_answer(struct loop *loop, struct stream_change *change);

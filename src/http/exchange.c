@@ -2,7 +2,9 @@
 #include "exchange.h"
 
 #include "buffer.h"
+#include "listener.h"
 #include "log.h"
+#include "tls.h"
 
 #include <errno.h>
 #include <event2/buffer.h>
@@ -10,7 +12,7 @@
 #include <event2/http_struct.h>
 #include <event2/keyvalq_struct.h>
 #include <event2/listener.h>
-#include <netdb.h>
+#include <inttypes.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
@@ -19,28 +21,29 @@
 #include <strings.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <unistd.h>
 #include <uthash.h>
 #include <utlist.h>
 
-enum { BACKLOG = 4096, ACCEPT_PAUSE_MS = 1000, PENDING_TIMEOUT_S = 60 };
+enum { PENDING_TIMEOUT_S = 60 };
 
-/* A connection that is not a stream (yet), and who watches over it. */
+/* A connection from being accepted to its end, also as a stream, and who watches over it. */
 struct guarded {
     struct http_server *server;
     struct evhttp_connection *connection; /* NULL: just accepted */
     struct bufferevent *bev;
-    struct guard *guard;
-    struct guarded *next; /* among the accepted ones */
-    UT_hash_handle hh;    /* by connection */
+    struct guard *guard;    /* NULL: refused, or a stream */
+    struct ip_address peer;
+    enum door_answer door;
+    struct guarded *next;   /* among the accepted ones */
+    UT_hash_handle hh;      /* by connection, until it is a stream */
 };
 
 struct http_server {
     struct http_server_options options;
     struct evhttp *evhttp;
-    struct evconnlistener *listener;       /* belongs to bound */
-    struct evhttp_bound_socket *bound;
-    struct event *resume_accept, *adopt;
+    struct listener *listener;
+    struct evhttp_bound_socket *bound;     /* NULL: closed */
+    struct event *adopt;
     struct guarded *accepted, *guarded;
 };
 
@@ -108,6 +111,26 @@ struct slice exchange_query(const struct exchange *x)
 const char *exchange_header(const struct exchange *x, const char *name)
 {
     return evhttp_find_header(evhttp_request_get_input_headers(x->request), name);
+}
+
+char *exchange_header_list(const struct exchange *x, const char *name)
+{
+    struct buffer list = BUFFER_INIT;
+    struct evkeyval *header;
+    TAILQ_FOREACH(header, evhttp_request_get_input_headers(x->request), next)
+    {
+        if (strcasecmp(header->key, name) == 0) {
+            buffer_append_text(&list, list.len ? "," : "");
+            buffer_append_text(&list, header->value);
+        }
+    }
+    buffer_append_byte(&list, '\0');
+    return list.data;
+}
+
+struct ip_address exchange_peer(const struct exchange *x)
+{
+    return ip_address_of(evhttp_connection_get_addr(x->connection));
 }
 
 bool exchange_has_json(const struct exchange *x)
@@ -202,25 +225,43 @@ static void write_head(struct pipe *pipe, const struct exchange *x, const char *
     buffer_fini(&head);
 }
 
-static void release_connection(void *owner)
-{
-    evhttp_connection_free(owner); /* closes the socket and frees the request, which is still in its list */
-}
-
 static void forget_request_headers(struct evhttp_request *request)
 {
     evhttp_clear_headers(evhttp_request_get_input_headers(request));
     evhttp_clear_headers(evhttp_request_get_output_headers(request));
 }
 
-static void guarded_end(struct guarded *g)
+/* It is no stream yet; whatever becomes of it, its guard and evhttp's requests need it no longer. */
+static void unguard(struct guarded *g)
 {
     if (g->connection) {
         HASH_DELETE(hh, g->server->guarded, g);
         evhttp_connection_set_closecb(g->connection, NULL, NULL);
     }
-    guard_free(g->guard);
+    if (g->guard) {
+        guard_free(g->guard);
+        g->guard = NULL;
+    }
+}
+
+static void forget(struct guarded *g)
+{
+    const struct http_server_options *o = &g->server->options;
+    atomic_fetch_sub(o->counters.sockets, 1);
+    if (g->door == DOOR_COUNTED) {
+        o->leave(&g->peer, o->arg);
+    }
     free(g);
+}
+
+/* Of a stream. */
+static void release_connection(void *owner)
+{
+    struct guarded *g = owner;
+    struct evhttp_connection *connection = g->connection;
+    tls_say_end(g->bev);
+    forget(g);
+    evhttp_connection_free(connection); /* closes the socket and frees the request, which is still in its list */
 }
 
 struct pipe *exchange_stream(struct exchange *x, const char *content_type, const struct pipe_options *options)
@@ -228,11 +269,10 @@ struct pipe *exchange_stream(struct exchange *x, const char *content_type, const
     struct bufferevent *bev = evhttp_connection_get_bufferevent(x->connection);
     bool chunked = !exchange_is_http10(x);
     int fd = bufferevent_getfd(bev);
-    int on = 1, user_timeout_ms = options->stall_s * 1000;
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    int user_timeout_ms = options->stall_s * 1000;
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);
-    guarded_end(x->guarded);
-    struct pipe *pipe = pipe_new(bev, chunked, options, release_connection, x->connection);
+    unguard(x->guarded);
+    struct pipe *pipe = pipe_new(bev, chunked, options, release_connection, x->guarded);
     write_head(pipe, x, content_type, chunked);
     forget_request_headers(x->request);
     free(x);
@@ -241,18 +281,23 @@ struct pipe *exchange_stream(struct exchange *x, const char *content_type, const
 
 /* --- the server ------------------------------------------------------------------------------------ */
 
-/* The accept error callback gets evhttp as its argument and no way from there to us. */
-static _Thread_local struct http_server *server_of_thread;
-
 void http_server_enter_thread(struct http_server *server)
 {
-    server_of_thread = server;
+    listener_enter_thread(server->listener);
+    pipe_count_queued(server->options.counters.queued_bytes);
 }
 
+/* It leaves, without having become a stream. */
 static void on_closed(struct evhttp_connection *connection, void *arg)
 {
     (void)connection;
-    guarded_end(arg);
+    struct guarded *g = arg;
+    if (g->door != DOOR_SHUT && !tls_is_open(g->bev)) {
+        atomic_fetch_add(g->server->options.counters.handshake_failures, 1);
+    }
+    tls_say_end(g->bev);
+    unguard(g);
+    forget(g);
 }
 
 static void close_connection(void *connection)
@@ -260,32 +305,88 @@ static void close_connection(void *connection)
     evhttp_connection_free(connection); /* calls on_closed() */
 }
 
+/* Is there a descriptor left for this connection, after all that are open? */
+static bool has_room(struct http_server *server)
+{
+    static struct log_limit limit;
+    uint64_t max = server->options.sockets_max;
+    if (atomic_fetch_add(server->options.counters.sockets, 1) < max) {
+        return true;
+    }
+    log_write_limited(&limit, LOG_LEVEL_WARN, "http", "%" PRIu64 " connections are open, as many as the limit of open "
+                      "files allows; new ones are closed", max);
+    return false;
+}
+
+static struct bufferevent *new_bufferevent(struct http_server *server, struct guarded *g)
+{
+    struct bufferevent *bev = NULL;
+    if (g->door != DOOR_SHUT && server->options.tls) {
+        bev = tls_accept(server->options.tls, server->options.base);
+        g->door = bev ? DOOR_OPEN : DOOR_SHUT;
+    }
+    return bev ? bev : bufferevent_socket_new(server->options.base, -1, 0);
+}
+
 /* evhttp asks for a bufferevent before it makes its connection, and tells nobody when it has: on_adopt() runs next,
- * before anything can come from the client. */
+ * before anything can come from the client. Until then no more are accepted when this one is too many already: the
+ * reserve of descriptors must do. */
 static struct bufferevent *on_accept(struct event_base *base, void *arg)
 {
+    (void)base;
     struct http_server *server = arg;
     struct guarded *g = memory_zero(1, sizeof *g);
     g->server = server;
-    g->bev = bufferevent_socket_new(base, -1, 0);
-    g->guard = guard_new(g->bev, &server->options.guard);
+    g->door = has_room(server) ? DOOR_OPEN : DOOR_SHUT;
+    g->bev = new_bufferevent(server, g);
+    if (g->door == DOOR_SHUT) {
+        listener_hold(server->listener);
+    } else {
+        g->guard = guard_new(g->bev, &server->options.guard);
+    }
+    bufferevent_incref(g->bev); /* until it is adopted */
     LL_PREPEND(server->accepted, g);
     event_active(server->adopt, EV_TIMEOUT, 0);
     return g->bev;
+}
+
+/* What is written in a turn leaves at once, also in several pieces, as TLS writes it. */
+static void send_at_once(struct guarded *g)
+{
+    int on = 1;
+    setsockopt(bufferevent_getfd(g->bev), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+}
+
+/* Now its address is known, too. */
+static bool may_stay(struct guarded *g)
+{
+    const struct http_server_options *o = &g->server->options;
+    g->peer = ip_address_of(evhttp_connection_get_addr(g->connection));
+    if (g->door != DOOR_SHUT && o->enter) {
+        g->door = o->enter(&g->peer, o->arg);
+    }
+    return g->door != DOOR_SHUT;
 }
 
 static void adopt(struct http_server *server, struct guarded *g)
 {
     void *connection;
     bufferevent_getcb(g->bev, NULL, NULL, NULL, &connection);
-    if (!connection) { /* evhttp failed to make one and has freed its bufferevent; the guard still has a reference */
-        guarded_end(g);
+    if (!connection) { /* evhttp failed to make one and has freed its bufferevent */
+        unguard(g);
+        forget(g);
         return;
     }
     g->connection = connection;
     HASH_ADD_PTR(server->guarded, connection, g);
     evhttp_connection_set_closecb(g->connection, on_closed, g);
-    guard_adopt(g->guard, g->connection);
+    if (may_stay(g)) {
+        send_at_once(g);
+        guard_adopt(g->guard, g->connection);
+    } else {
+        atomic_fetch_add(server->options.counters.sockets_refused, 1);
+        close_connection(g->connection);
+    }
 }
 
 static void on_adopt(evutil_socket_t fd, short what, void *arg)
@@ -296,9 +397,12 @@ static void on_adopt(evutil_socket_t fd, short what, void *arg)
     struct guarded *g, *next;
     LL_FOREACH_SAFE(server->accepted, g, next)
     {
+        struct bufferevent *bev = g->bev;
         LL_DELETE(server->accepted, g);
         adopt(server, g);
+        bufferevent_decref(bev);
     }
+    listener_go_on(server->listener);
 }
 
 static void on_answered(struct evhttp_request *request, void *arg)
@@ -306,6 +410,13 @@ static void on_answered(struct evhttp_request *request, void *arg)
     (void)request;
     struct guarded *g = arg;
     guard_next(g->guard);
+}
+
+/* Of every answer: nothing is what it is not called, and no address, which may hold a ticket, goes on to other sites. */
+static void add_safe_headers(struct exchange *x)
+{
+    exchange_add_header(x, "X-Content-Type-Options", "nosniff");
+    exchange_add_header(x, "Referrer-Policy", "no-referrer");
 }
 
 static void on_request(struct evhttp_request *request, void *arg)
@@ -316,92 +427,21 @@ static void on_request(struct evhttp_request *request, void *arg)
     x->connection = evhttp_request_get_connection(request);
     HASH_FIND_PTR(server->guarded, &x->connection, x->guarded);
     evhttp_request_set_on_complete_cb(request, on_answered, x->guarded);
+    add_safe_headers(x);
     server->options.handler(x, server->options.arg);
-}
-
-static void on_resume_accept(evutil_socket_t fd, short what, void *arg)
-{
-    (void)fd;
-    (void)what;
-    struct http_server *server = arg;
-    if (server->listener) {
-        evconnlistener_enable(server->listener);
-    }
-}
-
-/* Out of descriptors: a level-triggered listener would spin at full speed (reference/reliability fact 14). */
-static void on_accept_error(struct evconnlistener *listener, void *evhttp)
-{
-    (void)evhttp;
-    static struct log_limit limit;
-    struct http_server *server = server_of_thread;
-    struct timeval pause = {ACCEPT_PAUSE_MS / 1000, 0};
-    log_write_limited(&limit, LOG_LEVEL_WARN, "http", "cannot accept: %s; pausing for a second", strerror(errno));
-    evconnlistener_disable(listener);
-    evtimer_add(server->resume_accept, &pause);
-}
-
-static struct addrinfo *resolve(const char *host, int port, struct error *err)
-{
-    char service[12];
-    struct addrinfo *found = NULL, hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV};
-    snprintf(service, sizeof service, "%d", port);
-    int rc = getaddrinfo(host, service, &hints, &found);
-    if (rc != 0) {
-        error_set(err, "cannot listen on %s: %s", host, gai_strerror(rc));
-        return NULL;
-    }
-    return found;
-}
-
-int http_address_probe(const char *host, int port, struct error *err)
-{
-    struct addrinfo *address = resolve(host, port, err);
-    if (!address) {
-        return -1;
-    }
-    int on = 1, rc = 0;
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-    if (fd < 0 || bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, 1) != 0) {
-        rc = error_set(err, errno == EADDRINUSE ? "port %d of %s is in use by another program; choose another one with "
-                                                  "PORT or listen (%s)"
-                                                : "cannot listen on port %d of %s: %s",
-                       port, host, strerror(errno));
-    }
-    if (fd >= 0) {
-        close(fd);
-    }
-    freeaddrinfo(address);
-    return rc;
-}
-
-static int bind_listener(struct http_server *server, struct error *err)
-{
-    const struct http_server_options *o = &server->options;
-    struct addrinfo *address = resolve(o->host, o->port, err);
-    if (!address) {
-        return -1;
-    }
-    unsigned flags = LEV_OPT_REUSEABLE | LEV_OPT_REUSEABLE_PORT | LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC;
-    server->listener = evconnlistener_new_bind(o->base, NULL, NULL, flags, BACKLOG, address->ai_addr,
-                                               (int)address->ai_addrlen);
-    freeaddrinfo(address);
-    if (!server->listener) {
-        return error_set(err, "cannot listen on %s port %d: %s", o->host, o->port, strerror(errno));
-    }
-    server->bound = evhttp_bind_listener(server->evhttp, server->listener);
-    evconnlistener_set_error_cb(server->listener, on_accept_error);
-    return 0;
 }
 
 struct http_server *http_server_new(const struct http_server_options *options, struct error *err)
 {
+    struct listener *listener = listener_new(options->base, options->host, options->port, err);
+    if (!listener) {
+        return NULL;
+    }
     struct http_server *server = memory_zero(1, sizeof *server);
+    server->listener = listener;
     server->options = *options;
     server->options.guard.release = close_connection;
     server->evhttp = evhttp_new(options->base);
-    server->resume_accept = evtimer_new(options->base, on_resume_accept, server);
     server->adopt = evtimer_new(options->base, on_adopt, server);
     evhttp_set_allowed_methods(server->evhttp, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
                                                    EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE |
@@ -412,20 +452,16 @@ struct http_server *http_server_new(const struct http_server_options *options, s
     evhttp_set_bevcb(server->evhttp, on_accept, server);
     evhttp_set_default_content_type(server->evhttp, NULL);
     evhttp_set_gencb(server->evhttp, on_request, server);
-    if (bind_listener(server, err) != 0) {
-        http_server_free(server);
-        return NULL;
-    }
+    server->bound = evhttp_bind_listener(server->evhttp, listener_socket(listener));
     return server;
 }
 
 void http_server_stop_listening(struct http_server *server)
 {
     if (server->bound) {
-        evtimer_del(server->resume_accept);
         evhttp_del_accept_socket(server->evhttp, server->bound);
         server->bound = NULL;
-        server->listener = NULL;
+        listener_closed(server->listener);
     }
 }
 
@@ -437,10 +473,12 @@ void http_server_free(struct http_server *server)
     struct guarded *g, *next;
     LL_FOREACH_SAFE(server->accepted, g, next)
     {
-        guarded_end(g);
+        bufferevent_decref(g->bev);
+        unguard(g);
+        forget(g);
     }
     evhttp_free(server->evhttp);
-    event_free(server->resume_accept);
+    listener_free(server->listener);
     event_free(server->adopt);
     free(server);
 }

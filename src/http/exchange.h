@@ -8,9 +8,11 @@
 #ifndef TAILWATER_HTTP_EXCHANGE_H
 #define TAILWATER_HTTP_EXCHANGE_H
 
+#include "door.h"
 #include "error.h"
 #include "frame.h"
 #include "guard.h"
+#include "ip_address.h"
 #include "pipe.h"
 
 #include <event2/event.h>
@@ -20,6 +22,7 @@
 
 struct exchange;
 struct http_server;
+struct tls;
 
 enum exchange_method {
     METHOD_GET = 1,
@@ -34,11 +37,24 @@ enum exchange_method {
 
 typedef void exchange_handler_fn(struct exchange *exchange, void *arg);
 
+/* Figures that the servers of a process share. */
+struct http_server_counters {
+    _Atomic uint64_t *sockets, *sockets_refused; /* connections of any kind: now; closed at once for want of room */
+    _Atomic uint64_t *handshake_failures;
+    _Atomic uint64_t *queued_bytes; /* unsent now, of all streams */
+};
+
 struct http_server_options {
     struct event_base *base;
     const char *host; /* IP address or "localhost" */
     int port;
+    struct tls *tls;                 /* NULL = plain HTTP */
+    uint64_t sockets_max;            /* of all servers together, as *counters.sockets counts them */
+    struct http_server_counters counters;
     struct guard_options guard;      /* what requests may be like; release is set by the server */
+    /* May this peer have one more connection? DOOR_COUNTED: leave() is told when it is gone. NULL = everyone may. */
+    enum door_answer (*enter)(const struct ip_address *peer, void *arg);
+    void (*leave)(const struct ip_address *peer, void *arg);
     exchange_handler_fn *handler;    /* called for every request; must answer, stream or defer */
     void *arg;
 };
@@ -55,9 +71,6 @@ void http_server_stop_listening(struct http_server *server);
 /* Close everything. Streams must have been closed before. */
 void http_server_free(struct http_server *server);
 
-/* Is this address free? Returns 0, or -1 with *err. To be asked before the servers share it. */
-int http_address_probe(const char *host, int port, struct error *err);
-
 /* --- the request; everything borrowed until the answer ------------------------------------------ */
 
 enum exchange_method exchange_method(const struct exchange *exchange);
@@ -70,6 +83,12 @@ struct slice exchange_query(const struct exchange *exchange);
 /* A request header's value, or NULL. */
 const char *exchange_header(const struct exchange *exchange, const char *name);
 
+/* The values of all headers of a name, joined by commas, as text for free(); "" when there is none. */
+char *exchange_header_list(const struct exchange *exchange, const char *name);
+
+/* The other end of the connection: perhaps a proxy. */
+struct ip_address exchange_peer(const struct exchange *exchange);
+
 /* Does it say that its body is JSON? */
 bool exchange_has_json(const struct exchange *exchange);
 
@@ -78,7 +97,8 @@ struct slice exchange_body(struct exchange *exchange);
 
 /* --- the answer ----------------------------------------------------------------------------------- */
 
-/* Add a header to the answer to come. Values with CR or LF are dropped. */
+/* Add a header to the answer to come. Values with CR or LF are dropped. X-Content-Type-Options and Referrer-Policy are
+ * there already. */
 void exchange_add_header(struct exchange *exchange, const char *name, const char *value);
 
 /* Answer and end the exchange. A HEAD request gets the headers only. */

@@ -21,12 +21,26 @@ static void push_to(void *subscriber, void *arg)
     stream_push(subscriber, c->source, c->frame, c->number, c->before);
 }
 
+/* Not by each stream when it comes by: whoever is behind obeys the grants of now, too. */
+static void carry_grants(struct loop *loop, struct grant_set *grants)
+{
+    struct stream *s, *next;
+    HASH_ITER(hh, loop->streams, s, next)
+    {
+        stream_meet_grants(s, grants);
+    }
+}
+
 static void carry_entry(struct loop *loop, struct carry *c)
 {
     loop->fanout_stamp++;
     if (c->frame->kind == FRAME_EVENT) {
         struct slice channel = frame_channel(c->frame);
         topic_match(loop->topics, channel.data, channel.len, push_to, c);
+        return;
+    }
+    if (c->frame->kind == FRAME_GRANTS) {
+        carry_grants(loop, c->frame->grants);
         return;
     }
     struct stream *s, *next;
@@ -46,6 +60,9 @@ static void fall_back(struct loop *loop, unsigned source, uint64_t number)
         stream_fall_back(s, source, cursor->number, feed_cursor_reached(cursor));
     }
     cursor->number = number;
+    if (loop->context->grants) {
+        carry_grants(loop, NULL); /* changes of grants may be among what was dropped */
+    }
 }
 
 static void carry_source(struct loop *loop, unsigned source)

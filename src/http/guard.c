@@ -2,6 +2,7 @@
 #include "guard.h"
 
 #include "buffer.h"
+#include "tls.h"
 
 #include <event2/buffer.h>
 #include <event2/event.h>
@@ -73,7 +74,8 @@ static void write_refusal(struct guard *g)
                   reason_of(r->status), r->status, r->code, r->detail);
     buffer_printf(&head,
                   "HTTP/1.1 %d %s\r\nDate: %s\r\nContent-Type: application/problem+json\r\nContent-Length: %zu\r\n"
-                  "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nConnection: close\r\n\r\n",
+                  "Cache-Control: no-store\r\nX-Content-Type-Options: nosniff\r\nReferrer-Policy: no-referrer\r\n"
+                  "Connection: close\r\n\r\n",
                   r->status, reason_of(r->status), date, body.len);
     bufferevent_write(g->bev, head.data, head.len);
     bufferevent_write(g->bev, body.data, body.len);
@@ -85,6 +87,7 @@ static void write_refusal(struct guard *g)
 static void on_flushed(struct bufferevent *bev, void *arg)
 {
     struct guard *g = arg;
+    tls_say_end(bev);
     shutdown(bufferevent_getfd(bev), SHUT_WR);
     if (g->client_done) {
         g->options->release(g->owner);
@@ -189,6 +192,9 @@ static void hold(struct guard *g, bool on)
     if (on != g->held) {
         g->held = on;
         bufferevent_setwatermark(g->bev, EV_READ, 0, on ? HELD_BYTES : 0);
+        if (!on) {
+            tls_read_on(g->bev);
+        }
     }
 }
 

@@ -3,6 +3,7 @@
 
 #include "buffer.h"
 #include "clock.h"
+#include "door.h"
 #include "endpoints.h"
 #include "exchange.h"
 #include "fanout.h"
@@ -65,6 +66,22 @@ static void tend_streams(struct loop *loop)
     }
 }
 
+/* Fail closed: what the collection may say by now is not known. */
+static void check_grants(struct loop *loop)
+{
+    const struct http_context *context = loop->context;
+    struct stream *s, *next;
+    if (!context->grants || grant_book_state(context->grants) != GRANTS_STALE) {
+        return;
+    }
+    HASH_ITER(hh, loop->streams, s, next)
+    {
+        if (stream_depends_on_grants(s)) {
+            stream_go_away(s, "grants_unavailable", stream_retry_jitter(context->settings.retry_ms));
+        }
+    }
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -74,6 +91,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     for (unsigned i = 0; i < loop->context->source_count; i++) {
         check_source(loop, i);
     }
+    check_grants(loop);
     tend_streams(loop);
     if (!loop->pulling) {
         run_cache_clear(&loop->runs);
@@ -114,13 +132,22 @@ static void drain(struct loop *loop)
     }
 }
 
-/* Leave the loop when the last bytes of streams that were sent away are out, or have had their time. */
+/* Nobody waits for an answer, and the last ones had a turn to be written. */
+static bool is_quiet(struct loop *loop)
+{
+    bool was_quiet = loop->is_quiet;
+    loop->is_quiet = pipe_closing_count() == 0 && !loop->pending;
+    return was_quiet && loop->is_quiet;
+}
+
+/* Leave the loop when the last bytes of streams that were sent away are out and what is being stored was answered, or when
+ * they have had their time. */
 static void on_stop(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
     (void)what;
     struct loop *loop = arg;
-    if (pipe_closing_count() == 0 || clock_mono_us() > loop->stop_by_us) {
+    if (is_quiet(loop) || clock_mono_us() > loop->stop_by_us) {
         event_base_loopbreak(loop->base);
     }
 }
@@ -143,6 +170,9 @@ static void answer_job(struct loop *loop, struct job *job)
         break;
     case JOB_ROWS:
         offer_rows(loop, job);
+        break;
+    case JOB_PUBLISH:
+        endpoint_publish_answer(loop, job);
         break;
     }
 }
@@ -196,18 +226,29 @@ static void on_mail(evutil_socket_t fd, short what, void *arg)
 static struct http_server *open_server(struct loop *loop, struct error *err)
 {
     const struct http_settings *settings = &loop->context->settings;
+    struct http_counters *counters = &loop->context->counters;
     struct http_server_options options = {
         .base = loop->base,
         .host = settings->host,
         .port = settings->port,
+        .tls = loop->context->tls,
+        .sockets_max = settings->sockets_max,
+        .counters = {
+            .sockets = &counters->sockets,
+            .sockets_refused = &counters->sockets_refused,
+            .handshake_failures = &counters->handshake_failures,
+            .queued_bytes = &counters->queued_bytes,
+        },
         .guard = {
             .limits = {.header_bytes = settings->header_bytes, .body_bytes = settings->body_bytes},
             .head_s = settings->head_s,
             .body_s = settings->body_s,
             .idle_s = REQUEST_TIMEOUT_S,
-            .refused = &loop->context->counters.requests_refused,
-            .timeouts = &loop->context->counters.request_timeouts,
+            .refused = &counters->requests_refused,
+            .timeouts = &counters->request_timeouts,
         },
+        .enter = door_enter,
+        .leave = door_leave,
         .handler = routes_handle,
         .arg = loop,
     };

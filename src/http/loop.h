@@ -35,6 +35,7 @@ struct loop {
     uint64_t fanout_stamp;   /* of the entry being fanned out: a stream with several matching channels gets it once */
     struct event *mailbox_event, *tick_event, *stop_event;
     int64_t stop_by_us;      /* a loop that ends waits until then for last bytes */
+    bool is_quiet;           /* there were none when it looked last */
     unsigned streams_peak;   /* since memory was last given back */
     int64_t now_us;          /* monotonic time of this turn, for bookkeeping that need not be exact */
     uint64_t deliveries;     /* events written, added to the counters once a turn */

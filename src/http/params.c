@@ -2,6 +2,7 @@
 #include "params.h"
 
 #include "buffer.h"
+#include "utf8.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -89,15 +90,29 @@ static int add(struct params *p, char *name, char *value, bool replace, struct e
     return 0;
 }
 
+static bool is_utf8(const char *text)
+{
+    uint32_t code;
+    size_t len = strlen(text);
+    for (size_t i = 0; i < len;) {
+        int n = utf8_decode(text + i, len - i, &code);
+        if (n < 0) {
+            return false;
+        }
+        i += (size_t)n;
+    }
+    return true;
+}
+
 static int add_pair(struct params *p, const char *text, size_t len, struct error *err)
 {
     const char *equals = memchr(text, '=', len);
     size_t name_len = equals ? (size_t)(equals - text) : len;
     char *name = decode(text, name_len);
     char *value = equals ? decode(equals + 1, len - name_len - 1) : memory_text("");
-    if (!name || !value) {
-        error_set(err, "the query's parameter %.*s is not properly percent-encoded", name_len > 40 ? 40 : (int)name_len,
-                  text);
+    if (!name || !value || !is_utf8(name) || !is_utf8(value)) {
+        error_set(err, "the query's parameter %.*s is not properly percent-encoded UTF-8",
+                  name_len > 40 ? 40 : (int)name_len, text);
         free(name);
         free(value);
         return -1;

@@ -6,19 +6,40 @@
 
 #include <stdlib.h>
 
-struct pending *pending_new(struct loop *loop, struct exchange *exchange)
+struct pending *pending_new(struct loop *loop, struct exchange *exchange, const struct rights *rights)
 {
     struct pending *p = memory_zero(1, sizeof *p);
     p->loop = loop;
     p->exchange = exchange;
     p->number = ++loop->next_number;
+    if (rights) {
+        p->identity = identity_ref(rights->identity);
+        p->grants = rights->grants ? grant_set_ref(rights->grants) : NULL;
+    }
     return p;
+}
+
+void pending_free(struct pending *p)
+{
+    identity_unref(p->identity);
+    grant_set_unref(p->grants);
+    free(p);
+}
+
+bool pending_may_answer(struct pending *p)
+{
+    if (p->identity && rights_have_changed(p->loop->context, p->identity, p->grants)) {
+        reply_problem(p->exchange, &p->loop->context->settings, 503, "grants_changed",
+                      "what may be read has changed meanwhile; ask again");
+        return false;
+    }
+    return true;
 }
 
 void pending_end(struct pending *p)
 {
     HASH_DELETE(hh, p->loop->pending, p);
-    free(p);
+    pending_free(p);
 }
 
 static void on_gone(void *arg)

@@ -13,11 +13,15 @@
 /* From this size on a reference is cheaper than a copy (reference/engineering C2: about 3 KB). */
 enum { REFERENCE_BYTES = 2048 };
 
+/* So much may be unsent on a thread without the others knowing: a shared counter is dear to write. */
+enum { UNTOLD_BYTES = 32 * 1024 };
+
 /* Bytes for one system call: libevent's 16 KiB would cut a batch into many. */
 enum { WRITE_BYTES = 256 * 1024 };
 
 struct pipe {
     struct bufferevent *bev;
+    struct evbuffer_cb_entry *watch; /* of the output, for counting; NULL: not counted */
     struct pipe_options options;
     void (*release)(void *owner);
     void *owner;
@@ -29,11 +33,62 @@ struct pipe {
 /* Pipes that nobody owns any more while their last bytes leave. */
 static _Thread_local struct pipe *closing_pipes;
 
+/* --- counting -------------------------------------------------------------------------------------- */
+
+/* Unsent bytes of this thread's pipes: now, and as the others know. */
+static _Thread_local struct {
+    _Atomic uint64_t *all;
+    uint64_t now, told;
+} queued;
+
+void pipe_count_queued(_Atomic uint64_t *all)
+{
+    queued.all = all;
+}
+
+static void count(size_t added, size_t deleted)
+{
+    queued.now = queued.now + added - deleted;
+    uint64_t untold = queued.now > queued.told ? queued.now - queued.told : queued.told - queued.now;
+    if (untold >= UNTOLD_BYTES || (queued.now == 0 && untold > 0)) {
+        atomic_fetch_add_explicit(queued.all, queued.now - queued.told, memory_order_relaxed);
+        queued.told = queued.now;
+    }
+}
+
+static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
+{
+    (void)output;
+    (void)arg;
+    count(info->n_added, info->n_deleted);
+}
+
+static void watch(struct pipe *p)
+{
+    struct evbuffer *output = bufferevent_get_output(p->bev);
+    if (queued.all) {
+        p->watch = evbuffer_add_cb(output, on_output, NULL);
+        count(evbuffer_get_length(output), 0);
+    }
+}
+
+static void unwatch(struct pipe *p)
+{
+    struct evbuffer *output = bufferevent_get_output(p->bev);
+    if (p->watch) {
+        evbuffer_remove_cb_entry(output, p->watch);
+        count(0, evbuffer_get_length(output));
+    }
+}
+
+/* --- life ------------------------------------------------------------------------------------------ */
+
 static void pipe_free(struct pipe *p)
 {
     if (p->closing) {
         DL_DELETE(closing_pipes, p);
     }
+    unwatch(p);
     p->release(p->owner);
     free(p);
 }
@@ -83,8 +138,11 @@ struct pipe *pipe_new(struct bufferevent *bev, bool chunked, const struct pipe_o
     bufferevent_set_timeouts(bev, NULL, &stall);
     bufferevent_set_max_single_write(bev, WRITE_BYTES);
     bufferevent_enable(bev, EV_READ | EV_WRITE);
+    watch(p);
     return p;
 }
+
+/* --- writing --------------------------------------------------------------------------------------- */
 
 static struct evbuffer *output(const struct pipe *p)
 {
@@ -169,6 +227,8 @@ size_t pipe_unsent(const struct pipe *p)
 {
     return evbuffer_get_length(output(p));
 }
+
+/* --- the end --------------------------------------------------------------------------------------- */
 
 void pipe_close(struct pipe *p, bool clean, int linger_s)
 {

@@ -38,7 +38,19 @@ static void add_common_headers(struct exchange *x, const struct http_settings *s
 {
     cors_add_headers(x, settings);
     exchange_add_header(x, "Cache-Control", "no-store");
-    exchange_add_header(x, "X-Content-Type-Options", "nosniff");
+}
+
+/* What a client may do about it (RFC 9110, RFC 6750). */
+static void add_advice(struct exchange *x, int status, const char *code)
+{
+    if (status == 429 || status == 503) {
+        exchange_add_header(x, "Retry-After", "2");
+    } else if (status == 401) {
+        bool was_shown = strcmp(code, "invalid_credentials") == 0;
+        exchange_add_header(x, "WWW-Authenticate",
+                            was_shown ? "Bearer realm=\"tailwater\", error=\"invalid_token\""
+                                      : "Bearer realm=\"tailwater\"");
+    }
 }
 
 void reply_json(struct exchange *x, const struct http_settings *settings, int status, const char *json, size_t len)
@@ -60,9 +72,7 @@ void reply_problem(struct exchange *x, const struct http_settings *settings, int
     }
     buffer_append_text(&body, "}\n");
     add_common_headers(x, settings);
-    if (status == 429 || status == 503) {
-        exchange_add_header(x, "Retry-After", "2");
-    }
+    add_advice(x, status, code);
     exchange_reply(x, status, "application/problem+json", body.data, body.len);
     buffer_fini(&body);
 }

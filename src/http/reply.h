@@ -13,7 +13,7 @@ void reply_json(struct exchange *exchange, const struct http_settings *settings,
 
 /*
  * Answer with {"type":"about:blank","title":…,"status":…,"code":code,"detail":…}. detail: a sentence for people, no
- * secrets; NULL = none. 405 needs allow set, 429 and 503 get Retry-After.
+ * secrets; NULL = none. 405 needs an Allow header, 401 gets WWW-Authenticate, 429 and 503 get Retry-After.
  */
 void reply_problem(struct exchange *exchange, const struct http_settings *settings, int status, const char *code,
                    const char *detail);

@@ -78,6 +78,9 @@ static bool is_for(const struct run *run, const struct subscription *subscriptio
 /* Returns false when that makes it unfit. */
 static bool add(struct run *run, struct frame *frame, const struct subscription *subscription)
 {
+    if (frame->kind == FRAME_GRANTS) {
+        return true; /* took effect when the loop met it */
+    }
     if (frame->kind != FRAME_EVENT) {
         return false;
     }

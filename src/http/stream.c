@@ -146,12 +146,13 @@ static void tell_caught_up(struct stream *s)
         .rows = s->row_count,
         .complete = s->rows_complete,
         .resumed = s->resumed,
-        .advice = s->advice,
+        .advice = s->identity->kind == IDENTITY_OPEN ? s->advice : NULL, /* it names collections */
     };
     stream_tell_skipped(s);
     stream_frame_caught_up(&b, s->ndjson, stream_current_id(s, id), &facts);
     stream_write_buffer(s, &b);
     s->caught_up = true;
+    seat_end_catchup(s->loop->context, s->identity, &s->seat);
 }
 
 static void pull_feeds(struct stream *s)
@@ -233,12 +234,18 @@ static void stream_free(struct stream *s)
         feed_stop(&s->feeds[i]);
     }
     event_del(&s->heartbeat);
+    if (s->expiry) {
+        event_free(s->expiry);
+    }
     stream_table_set_pulling(s, false);
     stream_table_remove(&s->loop->streams, s);
     atomic_fetch_sub(&counters->connections, 1);
     stream_read_stop(s);
     stream_unsubscribe(s, s->subscription, s->entries);
     filter_free(s->filter);
+    seat_leave(s->loop->context, s->identity, &s->seat);
+    identity_unref(s->identity);
+    grant_set_unref(s->grants);
     free(s->advice);
     free(s);
 }
@@ -275,12 +282,35 @@ static struct pipe *open_pipe(struct stream *s, struct exchange *x)
     return exchange_stream(x, s->ndjson ? "application/x-ndjson" : "text/event-stream; charset=utf-8", &options);
 }
 
+static bool catches_up(const struct stream *s)
+{
+    for (unsigned i = 0; i < s->feed_count; i++) {
+        if (s->feeds[i].state == FEED_QUEUED || s->feeds[i].state == FEED_SWEEPING) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void limit_catchups(struct stream *s)
+{
+    struct http_context *context = s->loop->context;
+    if (catches_up(s) && seat_begin_catchup(context, s->identity, &s->seat) != 0) {
+        atomic_fetch_add(&context->counters.refused, 1);
+        stream_go_away(s, "too_many_catchups_of_user", stream_retry_jitter(context->settings.retry_ms));
+    }
+}
+
 void stream_open(struct loop *loop, struct exchange *x, struct stream_request *request)
 {
     struct stream *s = memory_zero(1, sizeof *s);
     s->loop = loop;
     stream_draw_id(s);
     s->subscription = request->subscription;
+    s->identity = identity_ref(request->rights.identity);
+    s->grants = request->rights.grants ? grant_set_ref(request->rights.grants) : NULL;
+    s->seat = request->seat;
+    rights_fini(&request->rights);
     s->filter = request->filter;
     s->throttle.max_rate = request->max_rate;
     s->ndjson = request->ndjson;
@@ -295,6 +325,8 @@ void stream_open(struct loop *loop, struct exchange *x, struct stream_request *r
     stream_subscribe(s);
     stream_begin(s, request);
     arm_heartbeat(s, heartbeat_after_us(s));
+    stream_arm_expiry(s);
+    limit_catchups(s);
 }
 
 void stream_tend(struct stream *s)
@@ -321,6 +353,11 @@ void stream_go_away(struct stream *s, const char *reason, int64_t reconnect_ms)
     struct buffer b = BUFFER_INIT;
     stream_frame_goaway(&b, s->ndjson, reason, reconnect_ms);
     stream_write_buffer(s, &b);
+    stream_end(s);
+}
+
+void stream_end(struct stream *s)
+{
     pipe_close(s->pipe, s->loop->context->settings.end_clean, LINGER_S);
     stream_free(s);
 }

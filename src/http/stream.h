@@ -13,12 +13,16 @@
 #include "filter.h"
 #include "loop.h"
 #include "resume_id.h"
+#include "rights.h"
+#include "seat.h"
 #include "subscription.h"
 
 struct stream;
 
 struct stream_request {
-    struct subscription *subscription; /* taken */
+    struct subscription *subscription; /* taken; granted, and not empty */
+    struct rights rights;              /* taken: who it is for */
+    struct seat seat;                  /* taken */
     struct filter *filter;             /* taken; NULL = everything */
     uint32_t max_rate;                 /* events a second; 0 = no limit */
     bool ndjson;
@@ -50,6 +54,12 @@ void stream_offer_sweep(struct stream *stream, unsigned source, struct sweep *sw
 
 /* A job has read rows for it, or failed to. Borrows the job. */
 void stream_offer_rows(struct stream *stream, struct job *job);
+
+/* The grants of its user, or of all (NULL), have changed: takes effect here. May free the stream. */
+void stream_meet_grants(struct stream *stream, struct grant_set *grants);
+
+/* Does what it may read come, in part, from the grants collection? */
+bool stream_depends_on_grants(const struct stream *stream);
 
 /* Twice a second: what waits for something that nobody announces. May free the stream. */
 void stream_tend(struct stream *stream);

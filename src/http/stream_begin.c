@@ -1,6 +1,9 @@
 /* stream_begin - the first words of a stream, and where each source starts (the inside of stream.h). */
 #include "stream_inside.h"
 
+#include "clock.h"
+
+#include <stdlib.h>
 #include <string.h>
 
 static void tell_gap_without_span(struct stream *s, const char *reason)
@@ -152,8 +155,21 @@ static bool polls(const struct stream *s)
     return false;
 }
 
+/* For browsers' EventSource, which cannot send a header when it comes back. Returns text for free(), or NULL. */
+static char *make_renewal(const struct stream *s)
+{
+    struct buffer asked = BUFFER_INIT;
+    struct access *access = access_holder_get(s->loop->context->access);
+    subscription_append_asked(s->subscription, &asked);
+    char *ticket = access_ticket(access, s->identity, buffer_text(&asked), clock_wall_ms());
+    access_unref(access);
+    buffer_fini(&asked);
+    return ticket;
+}
+
 void stream_write_ready(struct stream *s)
 {
+    char *renewal = make_renewal(s);
     char id[STREAM_ID_MAX];
     struct buffer b = BUFFER_INIT;
     const struct http_settings *settings = &s->loop->context->settings;
@@ -164,10 +180,12 @@ void stream_write_ready(struct stream *s)
         .polls = polls(s),
         .resumed = s->resumed,
         .resume_window_s = source_oplog_window_s(s->feeds[0].source),
+        .renew = renewal,
     };
     stream_frame_retry(&b, s->ndjson, settings->retry_ms);
     stream_frame_ready(&b, s->ndjson, stream_current_id(s, id), &facts);
     stream_write_buffer(s, &b);
+    free(renewal);
 }
 
 void stream_begin(struct stream *s, struct stream_request *request)

@@ -2,6 +2,7 @@
 #include "stream_change.h"
 
 #include "clock.h"
+#include "rights.h"
 #include "stream_inside.h"
 
 #include <stdlib.h>
@@ -26,7 +27,7 @@ void stream_subscribe(struct stream *s)
         const struct subscription_channel *channel = &s->subscription->list[i];
         s->entries[i].subscriber = s;
         topic_add(s->loop->topics, channel->text, channel->len, &s->entries[i]);
-        census_add(s->loop->context->census, channel->text, channel->len);
+        tally_add(s->loop->context->channels, channel->text, channel->len, 0);
     }
 }
 
@@ -35,7 +36,7 @@ void stream_unsubscribe(struct stream *s, struct subscription *subscription, str
     for (unsigned i = 0; i < subscription->count; i++) {
         const struct subscription_channel *channel = &subscription->list[i];
         topic_remove(s->loop->topics, &entries[i]);
-        census_remove(s->loop->context->census, channel->text, channel->len);
+        tally_remove(s->loop->context->channels, channel->text, channel->len);
     }
     free(entries);
     subscription_free(subscription);
@@ -106,13 +107,13 @@ static void append_id(struct buffer *out, const char *id)
     }
 }
 
-static void write_answer(struct stream_change *change, const struct stream *s, const struct subscription *old)
+static void write_answer(struct stream_change *change, const struct stream *s, const struct subscription *wanted)
 {
     char id[STREAM_ID_MAX];
     change->status = 200;
     buffer_printf(&change->body, "{\"connection_id\":\"%s\",", s->connection_id);
-    subscription_append_json(s->subscription, &change->body);
-    append_not_subscribed(change, old);
+    subscription_append_json(wanted, &change->body);
+    append_not_subscribed(change, s->subscription);
     buffer_append_text(&change->body, "],\"id\":");
     append_id(&change->body, stream_current_id(s, id));
     buffer_append_text(&change->body, "}\n");
@@ -120,17 +121,20 @@ static void write_answer(struct stream_change *change, const struct stream *s, c
 
 /* --- applying it ------------------------------------------------------------------------------------ */
 
-/* Takes the new subscription. */
-static void apply_to(struct stream *s, struct stream_change *change, struct subscription *wanted)
+void stream_swap_subscription(struct stream *s, struct subscription *wanted)
 {
     struct subscription *old = s->subscription;
     struct topic_entry *old_entries = s->entries;
-    s->loop->now_us = clock_mono_us();
-    stream_tell_skipped(s);
     s->subscription = wanted;
     stream_subscribe(s);
-    write_answer(change, s, old);
     stream_unsubscribe(s, old, old_entries);
+}
+
+void stream_resubscribe(struct stream *s, struct subscription *wanted)
+{
+    s->loop->now_us = clock_mono_us();
+    stream_tell_skipped(s);
+    stream_swap_subscription(s, wanted);
     stream_write_ready(s);
     for (unsigned i = 0; i < s->feed_count; i++) {
         stream_change_rewind(&s->feeds[i], &s->loop->cursors[i]);
@@ -151,24 +155,58 @@ static bool owes_too_much(const struct stream *s)
     return pipe_unsent(s->pipe) > s->loop->context->settings.queue_bytes + OWED_BYTES;
 }
 
+/* The new list, as far as it is granted. NULL after a refusal. */
+static struct subscription *make_wanted(const struct stream *s, struct stream_change *change)
+{
+    struct rights rights;
+    struct subscription *wanted;
+    const struct http_context *context = s->loop->context;
+    change->status = 400;
+    if (subscription_changed(s->subscription, &change->wanted, context, &wanted, &change->code, &change->error) != 0) {
+        return NULL;
+    }
+    rights_of(context, s->identity, s->grants, &rights);
+    int rc = subscription_grant(wanted, context, rights.patterns, rights.count, &change->code, &change->error);
+    rights_fini(&rights);
+    if (rc == 0 && wanted->count == 0) {
+        refuse(change, 403, "not_granted", "nothing of what would be left may be read");
+        rc = -1;
+    }
+    if (rc != 0) {
+        subscription_free(wanted);
+        return NULL;
+    }
+    return wanted;
+}
+
+static void apply_to(struct stream *s, struct stream_change *change)
+{
+    struct subscription *wanted = make_wanted(s, change);
+    if (wanted) {
+        write_answer(change, s, wanted);
+        stream_resubscribe(s, wanted);
+    }
+}
+
+/* To a stranger it is not there. */
+static bool is_found(const struct stream *s, const struct stream_change *change)
+{
+    return s && strcmp(s->connection_id, change->connection_id) == 0 && identity_is_same(s->identity, change->identity);
+}
+
 static void apply(struct loop *loop, struct stream_change *change)
 {
     struct stream *s = stream_table_find(loop->streams, connection_id_number(change->connection_id));
-    struct subscription *wanted;
     if (loop->draining || atomic_load(&loop->context->draining)) {
         refuse(change, 503, "draining", "this instance is shutting down");
-    } else if (!s || strcmp(s->connection_id, change->connection_id) != 0) {
-        /* Here is the place to ask whether the stream belongs to who asks; to a stranger it is not found. */
+    } else if (!is_found(s, change)) {
         refuse(change, 404, "connection_not_found",
                "no such connection here: it ended or lives on another instance; reconnect with the last id and the "
                "new list");
     } else if (owes_too_much(s)) {
         refuse(change, 503, "reader_behind", "the stream's reader does not take what is sent; try again");
-    } else if (subscription_changed(s->subscription, &change->wanted, loop->context, &wanted, &change->code,
-                                    &change->error) != 0) {
-        change->status = 400;
     } else {
-        apply_to(s, change, wanted);
+        apply_to(s, change);
     }
 }
 
@@ -180,6 +218,7 @@ void stream_change_apply(struct loop *loop, struct stream_change *change)
 
 void stream_change_free(struct stream_change *change)
 {
+    identity_unref(change->identity);
     memory_free_texts(change->wanted.add, change->wanted.add_count);
     memory_free_texts(change->wanted.remove, change->wanted.remove_count);
     buffer_fini(&change->body);

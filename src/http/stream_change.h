@@ -20,6 +20,7 @@ struct stream_change {
     struct mailbox *box; /* who wants the answer */
     uint64_t number;     /* and for which exchange */
     char connection_id[CONNECTION_ID_LEN + 1];
+    struct identity *identity; /* who asks; one reference */
     struct subscription_change wanted; /* arrays and strings are its own */
     /* the answer */
     int status;        /* 200, 400, 404, 503 */

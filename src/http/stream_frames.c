@@ -63,7 +63,11 @@ void stream_frame_ready(struct buffer *out, bool ndjson, const char *id, const s
     } else {
         buffer_printf(&data, "%lld", (long long)facts->resume_window_s);
     }
-    buffer_append_text(&data, ",\"renew\":null}");
+    if (facts->renew) {
+        buffer_printf(&data, ",\"renew\":\"%s\"}", facts->renew);
+    } else {
+        buffer_append_text(&data, ",\"renew\":null}");
+    }
     finish(out, ndjson, id, "ready", &data);
 }
 
@@ -149,6 +153,15 @@ void stream_frame_source(struct buffer *out, bool ndjson, const char *name, bool
     struct buffer data = BUFFER_INIT;
     buffer_printf(&data, "{\"name\":\"%s\",\"state\":\"%s\"}", name, available ? "back" : "away");
     finish(out, ndjson, NULL, "source", &data);
+}
+
+void stream_frame_revoked(struct buffer *out, bool ndjson, const char *channels)
+{
+    struct buffer data = BUFFER_INIT;
+    buffer_append_text(&data, "{\"channels\":[");
+    buffer_append_text(&data, channels);
+    buffer_append_text(&data, "]}");
+    finish(out, ndjson, NULL, "revoked", &data);
 }
 
 /* A last frame: when to come back stands in its data, and as retry: for browsers. takes `data`. */

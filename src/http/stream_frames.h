@@ -26,6 +26,7 @@ struct ready_facts {
     bool polls;              /* at least one of its sources */
     enum resumed resumed;
     int64_t resume_window_s; /* -1 = unknown */
+    const char *renew;       /* a ticket, or NULL */
 };
 void stream_frame_ready(struct buffer *out, bool ndjson, const char *id, const struct ready_facts *facts);
 
@@ -51,6 +52,7 @@ void stream_frame_heartbeat(struct buffer *out, bool ndjson, const char *id, str
                             unsigned count);
 void stream_frame_skipped(struct buffer *out, bool ndjson, const struct throttle *throttle);
 void stream_frame_source(struct buffer *out, bool ndjson, const char *name, bool available);
+void stream_frame_revoked(struct buffer *out, bool ndjson, const char *channels); /* the items of a JSON array */
 void stream_frame_goaway(struct buffer *out, bool ndjson, const char *reason, int64_t reconnect_ms);
 void stream_frame_refused(struct buffer *out, bool ndjson, const char *code, int64_t retry_ms);
 

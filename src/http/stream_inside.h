@@ -9,6 +9,7 @@
 #include "job.h"
 #include "loop.h"
 #include "pipe.h"
+#include "seat.h"
 #include "stream.h"
 #include "stream_frames.h"
 #include "subscription.h"
@@ -52,6 +53,10 @@ struct stream {
     struct loop *loop;
     struct pipe *pipe;
     struct subscription *subscription;
+    struct identity *identity;   /* one reference */
+    struct grant_set *grants;    /* what the collection said of it last, one reference; NULL = nothing */
+    struct seat seat;
+    struct event *expiry;        /* of its token; NULL = never */
     struct filter *filter;       /* NULL = everything */
     struct throttle throttle;
     struct topic_entry *entries; /* one for each channel of the subscription */
@@ -149,6 +154,9 @@ void stream_pull_feed(struct stream *stream, unsigned source);
 bool stream_is_all_live(const struct stream *stream);
 bool stream_has_overlap(const struct stream *stream);
 
+/* End it when what is written has gone out. The stream is freed. */
+void stream_end(struct stream *stream);
+
 /* --- stream_rows.c ------------------------------------------------------------------------------- */
 
 /* tail=, since= out of the collections: hold every source. */
@@ -188,8 +196,19 @@ void stream_begin_waiting(struct stream *stream, unsigned source);
 /* Give it its connection id and number. */
 void stream_draw_id(struct stream *stream);
 
-/* Enter its subscription into the loop's topic index and the census; take one and its entries out, and free both. */
+/* Another subscription from here on (taken); the old one is freed. */
+void stream_swap_subscription(struct stream *stream, struct subscription *wanted);
+
+/* The same for one that has more: told by a new ready, and everything behind the id that the client knows comes by it. */
+void stream_resubscribe(struct stream *stream, struct subscription *wanted);
+
+/* Enter its subscription into the loop's topic index and the tally of channels; take one and its entries out, and free both. */
 void stream_subscribe(struct stream *stream);
 void stream_unsubscribe(struct stream *stream, struct subscription *subscription, struct topic_entry *entries);
+
+/* --- stream_grants.c ----------------------------------------------------------------------------- */
+
+/* Send it away in time before its token ends. */
+void stream_arm_expiry(struct stream *stream);
 
 #endif

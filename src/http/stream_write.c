@@ -5,6 +5,8 @@
 
 #include <stdio.h>
 
+enum { SHARE_BYTES = 4096 }; /* that a stream may always have unsent, however much all of them have together */
+
 /* Write the connection's id: the mark of every source, `at` for `source`. NULL when a source has no mark yet, or none may
  * be told. */
 static const char *format_id(const struct stream *s, int source, struct event_id at, char out[STREAM_ID_MAX])
@@ -190,12 +192,17 @@ void stream_deliver(struct stream *s, unsigned source, struct frame *frame)
         cross_loss(s, source, frame);
     } else if (frame->kind == FRAME_MODE) {
         cross_mode(s, source, frame);
-    } else if (subscription_may_get(s->subscription, frame_channel(frame), feed->source->catalog)) {
+    } else if (frame->kind == FRAME_OVERSIZE &&
+               subscription_may_get(s->subscription, frame_channel(frame), feed->source->catalog)) {
         stream_write_gap(s, -1, &(struct gap_facts){.reason = "oversize"});
     }
 }
 
 bool stream_is_full(const struct stream *s)
 {
-    return pipe_unsent(s->pipe) > s->loop->context->settings.queue_bytes;
+    const struct http_context *context = s->loop->context;
+    size_t unsent = pipe_unsent(s->pipe);
+    bool all_full = atomic_load_explicit(&context->counters.queued_bytes, memory_order_relaxed) >
+                    context->settings.queued_bytes_max;
+    return unsent > context->settings.queue_bytes || (all_full && unsent > SHARE_BYTES);
 }

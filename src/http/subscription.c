@@ -49,16 +49,6 @@ static bool is_asked(const struct subscription *s, const char *text, size_t len)
     return false;
 }
 
-static bool can_be_produced(const struct http_context *context, const char *text, size_t len)
-{
-    for (unsigned i = 0; i < context->source_count; i++) {
-        if (catalog_can_produce(context->sources[i]->catalog, text, len)) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static bool is_service(const struct http_context *context, const char *segment, size_t len)
 {
     for (unsigned i = 0; i < context->source_count; i++) {
@@ -261,61 +251,12 @@ static int fill(struct draft *d, const struct params *params, const struct http_
     return 0;
 }
 
-static int compare_channels(const void *a, const void *b)
-{
-    const struct subscription_channel *x = a, *y = b;
-    if (x->is_pattern != y->is_pattern) {
-        return x->is_pattern - y->is_pattern;
-    }
-    size_t shorter = x->len < y->len ? x->len : y->len;
-    int order = memcmp(x->text, y->text, shorter);
-    return order ? order : (x->len > y->len) - (x->len < y->len);
-}
-
-/* The names without doubles, in the order in which they are looked up. */
-static void make_list(struct subscription *s)
-{
-    s->list = memory_new(s->name_count * sizeof *s->list);
-    for (unsigned i = 0; i < s->name_count; i++) {
-        const struct subscription_name *n = &s->names[i];
-        s->list[i] = (struct subscription_channel){n->text, n->len, tailwater_channel_is_pattern(n->text, n->len)};
-    }
-    qsort(s->list, s->name_count, sizeof *s->list, compare_channels);
-    for (unsigned i = 0; i < s->name_count; i++) {
-        if (i == 0 || compare_channels(&s->list[i], &s->list[i - 1]) != 0) {
-            s->list[s->count++] = s->list[i];
-        }
-    }
-    while (s->exact_count < s->count && !s->list[s->exact_count].is_pattern) {
-        s->exact_count++;
-    }
-}
-
-/* Nothing can produce what was asked for, nor anything that it was widened to. */
-static void make_unmatched(struct subscription *s, const struct http_context *context)
-{
-    for (unsigned i = 0; i < s->name_count;) {
-        char *asked = s->names[i].text;
-        bool matched = false;
-        do {
-            matched = matched || can_be_produced(context, s->names[i].text, s->names[i].len);
-            i++;
-        } while (i < s->name_count && s->names[i].widened);
-        if (!matched) {
-            s->unmatched = memory_resize(s->unmatched, (s->unmatched_count + 1) * sizeof *s->unmatched);
-            s->unmatched[s->unmatched_count++] = asked;
-        }
-    }
-}
-
 static int finish(struct draft *d, int rc, struct subscription **out)
 {
     if (rc != 0) {
         subscription_free(d->made);
         return -1;
     }
-    make_list(d->made);
-    make_unmatched(d->made, d->context);
     *out = d->made;
     return 0;
 }
@@ -385,74 +326,14 @@ int subscription_changed(const struct subscription *old, const struct subscripti
     return finish(&d, apply(&d, old, change), out);
 }
 
-void subscription_free(struct subscription *s)
+struct subscription *subscription_copy_asked(const struct subscription *s)
 {
-    if (!s) {
-        return;
-    }
+    struct subscription *copy = memory_zero(1, sizeof *copy);
+    copy->names = memory_new(s->name_count * sizeof *copy->names);
+    copy->name_count = s->name_count;
     for (unsigned i = 0; i < s->name_count; i++) {
-        free(s->names[i].text);
+        const struct subscription_name *name = &s->names[i];
+        copy->names[i] = (struct subscription_name){memory_copy(name->text, name->len), name->len, name->widened};
     }
-    free(s->names);
-    free(s->list);
-    free(s->unmatched);
-    free(s);
-}
-
-bool subscription_has(const struct subscription *s, const char *text, size_t len)
-{
-    for (unsigned i = 0; i < s->count; i++) {
-        if (is_text(s->list[i].text, s->list[i].len, text, len)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-char **subscription_copy_texts(const struct subscription *s)
-{
-    char **texts = memory_zero(s->count, sizeof *texts);
-    for (unsigned i = 0; i < s->count; i++) {
-        texts[i] = memory_copy(s->list[i].text, s->list[i].len);
-    }
-    return texts;
-}
-
-void subscription_append_json(const struct subscription *s, struct buffer *out)
-{
-    buffer_append_text(out, "\"channels\":[");
-    for (unsigned i = 0; i < s->count; i++) {
-        buffer_append_json_item(out, i, s->list[i].text, s->list[i].len);
-    }
-    buffer_append_text(out, "],\"denied\":[],\"unmatched\":[");
-    for (unsigned i = 0; i < s->unmatched_count; i++) {
-        buffer_append_json_item(out, i, s->unmatched[i], strlen(s->unmatched[i]));
-    }
-    buffer_append_byte(out, ']');
-}
-
-bool subscription_wants(const struct subscription *s, struct slice channel)
-{
-    struct subscription_channel key = {.text = (char *)(uintptr_t)channel.data, .len = channel.len};
-    if (s->exact_count && bsearch(&key, s->list, s->exact_count, sizeof key, compare_channels)) {
-        return true;
-    }
-    for (unsigned i = s->exact_count; i < s->count; i++) {
-        if (tailwater_pattern_match(s->list[i].text, s->list[i].len, channel.data, channel.len)) {
-            return true;
-        }
-    }
-    return false;
-}
-
-bool subscription_may_get(const struct subscription *s, struct slice pattern, struct catalog *catalog)
-{
-    for (unsigned i = 0; i < s->count; i++) {
-        const struct subscription_channel *c = &s->list[i];
-        if (tailwater_pattern_overlap(c->text, c->len, pattern.data, pattern.len) &&
-            catalog_can_produce(catalog, c->text, c->len)) {
-            return true;
-        }
-    }
-    return false;
+    return copy;
 }

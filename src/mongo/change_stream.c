@@ -92,7 +92,7 @@ static void build_aggregate(const struct change_stream_options *options, const c
     }
     bson_append_array_begin(command, "pipeline", -1, &stages);
     append_change_stream_stage(&stages, options, scope == MAPPING_SCOPE_CLUSTER);
-    mapping_set_pipeline(options->mappings, options->drop_oversize, &stages);
+    mapping_set_pipeline(options->mappings, options->drop_oversize, options->with_grants, &stages);
     bson_append_array_end(command, &stages);
     bson_append_document_begin(command, "cursor", -1, &cursor);
     BSON_APPEND_INT32(&cursor, "batchSize", 0); /* answer at once; the scan happens in getMore */

@@ -18,7 +18,7 @@ struct change_stream;
 struct change_stream_options {
     const struct mapping_set *mappings; /* scope and pipeline */
     uint64_t start;                     /* first cluster time wanted */
-    bool drop_oversize;                 /* see mapping_set_pipeline */
+    bool drop_oversize, with_grants;    /* see mapping_set_pipeline */
     int32_t batch_size;
     int64_t max_await_ms;
 };

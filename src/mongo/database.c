@@ -4,7 +4,10 @@
 #include "buffer.h"
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
 
 enum {
     TAIL_SILENCE_MS = 3000,
@@ -34,10 +37,20 @@ static void drop_log(mongoc_log_level_t level, const char *domain, const char *m
     (void)unused;
 }
 
+/* The driver has put its counters into /dev/shm before main() began: nobody reads them, and a killed process would leave
+ * the file for ever. */
+static void drop_counters(void)
+{
+    char name[32];
+    snprintf(name, sizeof name, "/mongoc-%d", (int)getpid());
+    shm_unlink(name);
+}
+
 void database_library_start(void)
 {
+    mongoc_log_set_handler(drop_log, NULL); /* first: mongoc_init() may already complain */
     mongoc_init();
-    mongoc_log_set_handler(drop_log, NULL);
+    drop_counters();
 }
 
 static void set_default(mongoc_uri_t *uri, const char *option, int32_t value)
@@ -205,4 +218,26 @@ int database_hello(mongoc_client_t *client, struct database_hello *hello, struct
     }
     bson_destroy(&reply);
     return ok ? 0 : database_error(&error, err);
+}
+
+int database_present(struct database *db, uint64_t *now, struct error *err)
+{
+    struct database_hello hello;
+    mongoc_client_t *client = database_pop(db, DATABASE_TAIL);
+    if (!client) {
+        return error_set(err, "no free connection to MongoDB");
+    }
+    int rc = database_hello(client, &hello, err);
+    database_push(db, DATABASE_TAIL, client);
+    if (rc != 0) {
+        return rc;
+    }
+    if (!hello.cluster_time) {
+        error_set(err, hello.is_replica_set ? "the replica set is not initiated, or not ready yet"
+                                            : "the server is not a member of a replica set");
+        err->code = hello.is_replica_set ? 0 : 40573;
+        return -1;
+    }
+    *now = hello.cluster_time;
+    return 0;
 }

@@ -55,6 +55,10 @@ struct database_hello {
 /* Ask the server that would be watched. Returns 0, or -1 with *err. */
 int database_hello(mongoc_client_t *client, struct database_hello *hello, struct error *err);
 
+/* The deployment's present, by a client of its own for a moment. Returns 0, or -1 with *err; with code 40573 where the
+ * server is not a member of a replica set. */
+int database_present(struct database *db, uint64_t *now, struct error *err);
+
 /* The fields $clusterTime and operationTime of a reply, the newer one; 0 = none. */
 uint64_t database_cluster_time(const bson_t *reply);
 

@@ -6,6 +6,7 @@
 #include "event_ordinal.h"
 #include "field_path.h"
 #include "json_scalar.h"
+#include "own_event.h"
 #include "template.h"
 
 #include <stdlib.h>
@@ -23,6 +24,8 @@ struct event_builder {
     struct event_ordinal ordinal;
     struct buffer channel, data, key;
     struct template_values values;
+    struct own_event own; /* in place of values */
+    struct slice event;
     uint8_t level;
     /* The last change's namespace and who takes it: most changes of a source come from few collections. */
     char ns[NAMESPACE_MAX];
@@ -49,6 +52,11 @@ void event_builder_free(struct event_builder *builder)
     buffer_fini(&builder->data);
     buffer_fini(&builder->key);
     free(builder);
+}
+
+struct slice event_builder_event(const struct event_builder *builder)
+{
+    return builder->event;
 }
 
 uint8_t event_builder_level(const struct event_builder *builder)
@@ -135,6 +143,10 @@ static void append_line(const struct event_builder *b, struct buffer *json, cons
                         struct slice channel, size_t max_bytes)
 {
     struct bson_json_options options = {b->options.style, b->options.max_depth, mapping_json_filter(event->mapping)};
+    if (mapping_is_own(event->mapping)) {
+        own_event_append(json, &b->own, event->ts_ms, &options, max_bytes);
+        return;
+    }
     size_t start = json->len;
     append_head(json, event, channel, &b->values);
     size_t head = json->len;
@@ -169,13 +181,30 @@ static void name_document(const bson_t *document, struct error *reason)
     buffer_fini(&id);
 }
 
+static int route_own(struct event_builder *b, const struct event *event, struct buffer *channel, struct error *reason)
+{
+    if (own_event_read(b->set, event->document, &b->own, reason) != 0) {
+        return -1;
+    }
+    buffer_append(channel, b->own.channel.data, b->own.channel.len);
+    b->event = b->own.event;
+    return 0;
+}
+
+static int route_log(struct event_builder *b, const struct event *event, struct buffer *channel, struct error *reason)
+{
+    b->event = mapping_event(event->mapping);
+    return template_expand(mapping_channel(event->mapping), event->database, event->collection, event->document,
+                           channel, &b->values, reason);
+}
+
 static enum event_outcome route(struct event_builder *b, const struct event *event, struct buffer *channel,
                                 struct error *reason)
 {
     struct error ignored;
     struct error *why = reason ? reason : &ignored;
-    if (template_expand(mapping_channel(event->mapping), event->database, event->collection, event->document, channel,
-                        &b->values, why) == 0) {
+    int rc = mapping_is_own(event->mapping) ? route_own(b, event, channel, why) : route_log(b, event, channel, why);
+    if (rc == 0) {
         return EVENT_BUILT;
     }
     if (reason) {
@@ -380,7 +409,7 @@ static enum event_outcome build_event(struct event_builder *b, const struct chan
     struct frame_event parts = {
         .id = id,
         .channel = channel,
-        .event = mapping_event(event.mapping),
+        .event = b->event,
         .data = {b->data.data, b->data.len},
         .level = b->level,
         .wall_ms = change->wall_ms,

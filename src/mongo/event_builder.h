@@ -14,7 +14,7 @@ struct event_builder;
 enum event_outcome {
     EVENT_BUILT = 0,
     EVENT_UNCOVERED,  /* no mapping takes it, or an operation that carries no document */
-    EVENT_UNROUTABLE, /* a field of the channel is missing or ill-typed; reason says which */
+    EVENT_UNROUTABLE, /* a field of the channel is missing or ill-typed (own_event.h: any field); reason says which */
     EVENT_OVERSIZE,   /* the document was stripped by the pipeline; *frame is a FRAME_OVERSIZE */
 };
 
@@ -55,6 +55,9 @@ enum event_outcome event_builder_document(struct event_builder *builder, struct 
  * _id in its cluster time. database and collection: where it was read. */
 int64_t event_builder_insert_hash(struct event_builder *builder, struct slice database, struct slice collection,
                                   const bson_t *document);
+
+/* The SSE event name of the last event that was built; valid as long as its document. */
+struct slice event_builder_event(const struct event_builder *builder);
 
 /* The severity of the last event that was built (as frame->level). */
 uint8_t event_builder_level(const struct event_builder *builder);

@@ -19,13 +19,18 @@ struct lookup {
     struct error *err;
 };
 
-static int try_document(struct lookup *l, struct slice database, struct slice collection, const bson_t *document)
+static int try_document(struct lookup *l, const struct mapping *mapping, struct slice collection,
+                        const bson_t *document)
 {
+    const char *name = mapping_database(mapping);
+    struct slice database = {name, strlen(name)};
     struct buffer channel = BUFFER_INIT;
     struct error reason;
     int64_t ts_ms = clock_wall_ms();
     bson_iter_t it;
-    if (bson_iter_init_find(&it, document, "_id") && BSON_ITER_HOLDS_OID(&it)) {
+    if (mapping_is_own(mapping)) {
+        mapping_time(mapping, document, &ts_ms);
+    } else if (bson_iter_init_find(&it, document, "_id") && BSON_ITER_HOLDS_OID(&it)) {
         ts_ms = (int64_t)bson_oid_get_time_t(bson_iter_oid(&it)) * 1000;
     }
     buffer_reset(l->json);
@@ -50,17 +55,17 @@ static bson_t *query_of(const struct lookup *l, const struct mapping *mapping)
     return BCON_NEW("$and", "[", BCON_DOCUMENT(&l->filter), BCON_DOCUMENT(match), "]");
 }
 
-static int search_collection(struct lookup *l, const struct mapping *mapping, struct slice database, const char *name)
+static int search_collection(struct lookup *l, const struct mapping *mapping, const char *name)
 {
     int rc = EVENT_LOOKUP_NONE;
     bson_error_t error;
     const bson_t *document;
-    mongoc_collection_t *collection = mongoc_client_get_collection(l->client, database.data, name);
+    mongoc_collection_t *collection = mongoc_client_get_collection(l->client, mapping_database(mapping), name);
     bson_t *opts = BCON_NEW("limit", BCON_INT64(8), "maxTimeMS", BCON_INT64(LOOKUP_TIMEOUT_MS));
     bson_t *query = query_of(l, mapping);
     mongoc_cursor_t *cursor = mongoc_collection_find_with_opts(collection, query, opts, NULL);
     while (rc == EVENT_LOOKUP_NONE && mongoc_cursor_next(cursor, &document)) {
-        rc = try_document(l, database, (struct slice){name, strlen(name)}, document);
+        rc = try_document(l, mapping, (struct slice){name, strlen(name)}, document);
     }
     if (rc == EVENT_LOOKUP_NONE && mongoc_cursor_error(cursor, &error)) {
         rc = database_error(&error, l->err);
@@ -89,6 +94,9 @@ static int search_mapping(struct lookup *l, const struct mapping *mapping)
 {
     int rc = EVENT_LOOKUP_NONE;
     bson_error_t error;
+    if (mapping_is_own(mapping) && mapping_set_can_produce(l->mappings, l->channel.data, l->channel.len)) {
+        return rc; /* it is a log's */
+    }
     const char *name = mapping_database(mapping);
     struct slice database = {name, strlen(name)};
     mongoc_database_t *handle = mongoc_client_get_database(l->client, name);
@@ -99,7 +107,7 @@ static int search_mapping(struct lookup *l, const struct mapping *mapping)
     }
     for (char **c = collections; *c && rc == EVENT_LOOKUP_NONE; c++) {
         if (could_hold(l, mapping, database, (struct slice){*c, strlen(*c)})) {
-            rc = search_collection(l, mapping, database, *c);
+            rc = search_collection(l, mapping, *c);
         }
     }
     bson_strfreev(collections);

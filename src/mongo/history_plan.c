@@ -80,10 +80,22 @@ static char **list_collections(mongoc_client_t *client, const char *database, st
     return names;
 }
 
+/* Do any of the channels lead into tailwater's own collection? Those of logs do not, and cost no question then. */
+static bool needs_own(const struct history_plan *plan, const struct mapping *mapping)
+{
+    bson_t *unused = bson_new();
+    bool needs = inverse_filter(mapping, (struct slice){"", 0}, plan->patterns, plan->channel_count, unused);
+    bson_destroy(unused);
+    return needs;
+}
+
 static int add_mapping(struct history_plan *plan, unsigned source, const struct mapping *mapping, struct error *err)
 {
     const struct mapping_set *set = plan->sources[source].mappings;
     const char *database = mapping_database(mapping);
+    if (mapping_is_own(mapping) && !needs_own(plan, mapping)) {
+        return 0;
+    }
     char **names = list_collections(plan->open[source].client, database, err);
     int rc = names ? 0 : -1;
     for (char **n = names; rc == 0 && *n; n++) {

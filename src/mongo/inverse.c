@@ -287,11 +287,79 @@ static void add_pattern(struct conditions *any, const struct mapping *mapping, s
     }
 }
 
+/* --- tailwater's own collection ------------------------------------------------------------------- */
+
+static void append_quoted(struct buffer *expression, struct slice text)
+{
+    for (size_t i = 0; i < text.len; i++) {
+        if (memchr("\\^$.|?+()[]{}", text.data[i], 13)) {
+            buffer_append_byte(expression, '\\');
+        }
+        buffer_append_byte(expression, text.data[i]);
+    }
+}
+
+/* A pattern as an expression. What a last "*" stands for is not looked at: there is no channel that ends in a colon. */
+static void append_expression(struct buffer *expression, const struct wanted *w)
+{
+    buffer_append_byte(expression, '^');
+    for (size_t i = 0; i < w->count - w->open; i++) {
+        if (is_star(w->segments[i])) {
+            buffer_append_text(expression, "[^:]+");
+        } else {
+            append_quoted(expression, w->segments[i]);
+        }
+        buffer_append_text(expression, i + 1 < w->count ? ":" : "$");
+    }
+}
+
+static void add_expression(struct conditions *any, struct slice pattern)
+{
+    struct buffer expression = BUFFER_INIT;
+    struct wanted w = cut(pattern);
+    bson_t *condition = bson_new();
+    if (w.count > 1 || !w.open) {
+        append_expression(&expression, &w);
+        BSON_APPEND_REGEX(condition, "channel", buffer_text(&expression), "");
+    }
+    add(any, condition);
+    buffer_fini(&expression);
+}
+
+static void add_channels(struct conditions *any, struct conditions *channels)
+{
+    if (channels->count > 0) {
+        add(any, compare((struct slice){"channel", 7}, "$in", channels->array));
+    } else {
+        bson_destroy(channels->array);
+    }
+}
+
+static void add_own(struct conditions *any, const struct mapping_set *set, const struct slice *patterns, size_t count)
+{
+    struct conditions channels = {bson_new(), 0};
+    char number[16];
+    for (size_t i = 0; i < count; i++) {
+        const struct slice *p = &patterns[i];
+        if (tailwater_channel_is_pattern(p->data, p->len)) {
+            add_expression(any, *p);
+        } else if (!mapping_set_can_produce(set, p->data, p->len)) {
+            bson_append_utf8(channels.array, next_key(&channels, number), -1, p->data, (int)p->len);
+        }
+    }
+    add_channels(any, &channels);
+}
+
+/* --- all of it ------------------------------------------------------------------------------------ */
+
 bool inverse_filter(const struct mapping *mapping, struct slice collection, const struct slice *patterns, size_t count,
                     bson_t *filter)
 {
     struct conditions any = {bson_new(), 0};
-    for (size_t i = 0; i < count; i++) {
+    if (mapping_is_own(mapping)) {
+        add_own(&any, mapping_set_of(mapping), patterns, count);
+    }
+    for (size_t i = 0; i < count && !mapping_is_own(mapping); i++) {
         add_pattern(&any, mapping, collection, patterns[i]);
     }
     if (any.count > 0) {

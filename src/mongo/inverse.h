@@ -8,6 +8,8 @@
  *
  * Fields with dots are found by the mapping also where a key itself holds the dots ("log.level"), which MongoDB's paths
  * do not find: such documents are let through, and no condition says that a dotted field is missing.
+ * For tailwater's own collection it is the field `channel` that is looked for: plain channels by {$in: […]}, unless a
+ * mapping can produce them, patterns as regular expressions that begin with what is fixed.
  * BSON's undefined (deprecated, removed from drivers) counts as null for servers before 8.0.
  * Thread: any, pure.
  */

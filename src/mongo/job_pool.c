@@ -4,6 +4,7 @@
 #include "event_lookup.h"
 #include "history.h"
 #include "log.h"
+#include "publish_serve.h"
 #include "rows_read.h"
 
 #include <pthread.h>
@@ -12,6 +13,7 @@
 
 struct job_pool {
     struct job_pool_options options;
+    struct publish_store *store;
     pthread_t *threads;
 };
 
@@ -65,11 +67,21 @@ static void serve_rows(struct job_pool *pool, struct job *job)
     }
 }
 
+static void serve_publish(struct job_pool *pool, struct job *job)
+{
+    struct publish_options options = {
+        .sources = pool->options.sources,
+        .source_count = pool->options.source_count,
+        .store = pool->store,
+    };
+    publish_serve(&options, job);
+}
+
 static void *job_main(void *arg)
 {
     struct job_pool *pool = arg;
     struct job *job;
-    pthread_setname_np(pthread_self(), "tw-job");
+    pthread_setname_np(pthread_self(), pool->options.name);
     while ((job = job_queue_take(pool->options.queue))) {
         switch (job->type) {
         case JOB_EVENT:
@@ -81,6 +93,9 @@ static void *job_main(void *arg)
         case JOB_ROWS:
             serve_rows(pool, job);
             break;
+        case JOB_PUBLISH:
+            serve_publish(pool, job);
+            break;
         }
         mailbox_post(job->box, (struct message){.type = MESSAGE_JOB, .number = job->number, .object = job});
     }
@@ -91,6 +106,7 @@ struct job_pool *job_pool_start(const struct job_pool_options *options)
 {
     struct job_pool *pool = memory_zero(1, sizeof *pool);
     pool->options = *options;
+    pool->store = publish_store_new(&options->own);
     pool->threads = memory_zero(options->threads, sizeof *pool->threads);
     for (unsigned i = 0; i < options->threads; i++) {
         if (pthread_create(&pool->threads[i], NULL, job_main, pool) != 0) {
@@ -105,6 +121,7 @@ void job_pool_join(struct job_pool *pool)
     for (unsigned i = 0; i < pool->options.threads; i++) {
         pthread_join(pool->threads[i], NULL);
     }
+    publish_store_free(pool->store);
     free(pool->threads);
     free(pool);
 }

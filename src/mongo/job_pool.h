@@ -8,6 +8,7 @@
 #include "database.h"
 #include "event_builder.h"
 #include "job.h"
+#include "publish_store.h"
 
 struct job_pool;
 
@@ -24,6 +25,8 @@ struct job_pool_options {
     struct event_builder_options build;
     size_t scan_max; /* documents that a page of history, or a tail, may read */
     unsigned threads;
+    const char *name; /* of its threads, at most 15 bytes */
+    struct publish_store_options own; /* tailwater's own collection, in the first source's deployment */
 };
 
 struct job_pool *job_pool_start(const struct job_pool_options *options);

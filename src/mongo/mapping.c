@@ -42,6 +42,7 @@ static bool slice_is(struct slice slice, const char *text)
 static void mapping_fini(struct mapping *m)
 {
     text_list_fini(&m->collections);
+    text_list_fini(&m->shapes);
     template_free(m->channel);
     for (size_t i = 0; i < m->label_count; i++) {
         free(m->labels[i].name);
@@ -66,15 +67,35 @@ static int compile_all(struct mapping_set *set, const json_t *mappings, const st
         snprintf(problem->path, sizeof problem->path, "mappings");
         return error_set(&problem->error, "it must be a list of at least one mapping");
     }
-    set->mappings = memory_zero(json_array_size(mappings), sizeof *set->mappings);
+    set->mappings = memory_zero(json_array_size(mappings) + 1, sizeof *set->mappings);
     for (size_t i = 0; i < json_array_size(mappings); i++) {
         struct mapping *m = &set->mappings[set->count++];
         m->set = set;
         if (mapping_compile(json_array_get(mappings, i), i, options->database, m, problem) < 0) {
             return -1;
         }
+        mapping_add_shapes(m);
     }
     return 0;
+}
+
+static int add_own(struct mapping_set *set, const struct mapping_set_options *options, struct mapping_problem *problem)
+{
+    if (!options->own_collection) {
+        return 0;
+    }
+    struct mapping *m = &set->mappings[set->count++];
+    m->set = set;
+    return mapping_compile_own(set->count - 1, options, m, problem);
+}
+
+static void set_grants(struct mapping_set *set, const char *namespace)
+{
+    const char *dot = namespace ? strchr(namespace, '.') : NULL;
+    if (dot) {
+        set->grants_database = memory_copy(namespace, (size_t)(dot - namespace));
+        set->grants_collection = memory_text(dot + 1);
+    }
 }
 
 int mapping_set_new(const json_t *mappings, const struct mapping_set_options *options, struct mapping_set **out,
@@ -84,10 +105,11 @@ int mapping_set_new(const json_t *mappings, const struct mapping_set_options *op
     for (const char *const *own = options->own_namespaces; own && *own; own++) {
         text_list_add(&set->own, *own);
     }
+    set_grants(set, options->grants_namespace);
     json_t *defaults = mappings ? NULL : json_loads(default_mappings, 0, NULL);
     int rc = compile_all(set, mappings ? mappings : defaults, options, problem);
     json_decref(defaults);
-    if (rc < 0) {
+    if (rc < 0 || add_own(set, options, problem) < 0) {
         mapping_set_free(set);
         return -1;
     }
@@ -105,6 +127,9 @@ void mapping_set_free(struct mapping_set *set)
     }
     free(set->mappings);
     text_list_fini(&set->own);
+    free(set->others);
+    free(set->grants_database);
+    free(set->grants_collection);
     free(set);
 }
 
@@ -160,7 +185,7 @@ static bool is_own(const struct mapping *mapping, struct slice collection)
 
 bool mapping_covers(const struct mapping *mapping, struct slice collection)
 {
-    if (collection_is_system(collection) || is_own(mapping, collection)) {
+    if (collection_is_system(collection) || (is_own(mapping, collection) && !mapping->is_own)) {
         return false;
     }
     for (size_t i = 0; i < mapping->collections.count; i++) {
@@ -185,8 +210,11 @@ const struct mapping *mapping_set_find(const struct mapping_set *set, struct sli
 enum mapping_scope mapping_set_scope(const struct mapping_set *set, const char **database, const char **collection)
 {
     const struct mapping *first = &set->mappings[0];
-    bool one_collection = true;
+    bool one_collection = !set->grants_collection;
     *database = *collection = NULL;
+    if (set->grants_database && strcmp(set->grants_database, first->database) != 0) {
+        return MAPPING_SCOPE_CLUSTER;
+    }
     for (size_t i = 0; i < set->count; i++) {
         const struct mapping *m = &set->mappings[i];
         if (strcmp(m->database, first->database) != 0) {
@@ -205,6 +233,13 @@ enum mapping_scope mapping_set_scope(const struct mapping_set *set, const char *
     return MAPPING_SCOPE_COLLECTION;
 }
 
+bool mapping_set_grants(const struct mapping_set *set, const char **database, const char **collection)
+{
+    *database = set->grants_database;
+    *collection = set->grants_collection;
+    return set->grants_collection != NULL;
+}
+
 /* --- what a mapping is -------------------------------------------------------------------------- */
 
 size_t mapping_set_count(const struct mapping_set *set)
@@ -215,6 +250,11 @@ size_t mapping_set_count(const struct mapping_set *set)
 const struct mapping *mapping_set_at(const struct mapping_set *set, size_t index)
 {
     return &set->mappings[index];
+}
+
+const struct mapping_set *mapping_set_of(const struct mapping *mapping)
+{
+    return mapping->set;
 }
 
 const char *mapping_database(const struct mapping *mapping)
@@ -245,6 +285,11 @@ const bson_t *mapping_filter(const struct mapping *mapping)
 const struct bson_json_filter *mapping_json_filter(const struct mapping *mapping)
 {
     return mapping->json_filter;
+}
+
+bool mapping_is_own(const struct mapping *mapping)
+{
+    return mapping->is_own;
 }
 
 bool mapping_takes(const struct mapping *mapping, char operation)
@@ -294,6 +339,9 @@ const char *mapping_find_field(const struct mapping *mapping, enum mapping_field
 uint8_t mapping_level(const struct mapping *mapping, const bson_t *document)
 {
     bson_iter_t value;
+    if (mapping->is_own) {
+        return FRAME_LEVEL_NONE;
+    }
     return mapping_find_field(mapping, MAPPING_FIELD_LEVEL, document, &value) ? preset_level(mapping->preset, &value)
                                                                               : FRAME_LEVEL_NONE;
 }
@@ -309,15 +357,6 @@ int mapping_time(const struct mapping *mapping, const bson_t *document, int64_t 
 }
 
 /* --- what a mapping can produce ----------------------------------------------------------------- */
-
-static void add_shape(const struct mapping *m, const struct slice *collection, struct catalog *catalog)
-{
-    struct buffer shape = BUFFER_INIT;
-    if (template_append_shape(m->channel, slice_of(m->database), collection, &shape) == 0) {
-        catalog_add_shape(catalog, buffer_text(&shape), template_last_optional(m->channel));
-    }
-    buffer_fini(&shape);
-}
 
 static void add_service(struct slice name, struct catalog *catalog)
 {
@@ -348,12 +387,8 @@ static void describe_services(const struct mapping *m, struct catalog *catalog)
 static void describe_mapping(const struct mapping *m, struct catalog *catalog)
 {
     describe_services(m, catalog);
-    for (size_t i = 0; i < m->collections.count; i++) {
-        struct slice name = slice_of(m->collections.at[i]);
-        bool exact = template_uses_collection(m->channel) && !collection_is_glob(name.data);
-        if (!exact || mapping_covers(m, name)) {
-            add_shape(m, exact ? &name : NULL, catalog);
-        }
+    for (size_t i = 0; i < m->shapes.count; i++) {
+        catalog_add_shape(catalog, m->shapes.at[i], template_last_optional(m->channel));
     }
 }
 
@@ -366,7 +401,7 @@ void mapping_set_describe(const struct mapping_set *set, struct catalog *catalog
 
 void mapping_describe_collection(const struct mapping *mapping, struct slice collection, struct catalog *catalog)
 {
-    if (mapping_covers(mapping, collection)) {
+    if (mapping_covers(mapping, collection) && !mapping->is_own) {
         add_service(collection, catalog);
     }
 }

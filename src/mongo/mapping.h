@@ -35,11 +35,16 @@ struct mapping_problem {
     struct error error;
 };
 
-/* What surrounds the mappings of a source. */
+/* What surrounds the mappings of a source; all of it is borrowed for the call. */
 struct mapping_set_options {
     const char *database;              /* default database of the mappings */
     const char *const *own_namespaces; /* "db.collection" of tailwater's own and the grants collection, NULL-terminated;
                                           never among a mapping's collections. May be NULL */
+    const char *own_collection;        /* follow tailwater's own collection of this name in `database`, too: one more
+                                          mapping, the last, with mapping_is_own(). NULL = no */
+    const char *const *own_patterns;   /* valid ones, of its documents' channels, for the catalog alone; NULL-terminated */
+    const char *grants_namespace;      /* "db.collection" of the grants, if the source's stream shall cover it, else NULL;
+                                          one of own_namespaces */
 };
 
 /*
@@ -51,24 +56,52 @@ int mapping_set_new(const json_t *mappings, const struct mapping_set_options *op
                     struct mapping_problem *problem);
 void mapping_set_free(struct mapping_set *set);
 
-/* The narrowest scope that covers all mappings. database and collection are set as far as the scope needs them and
- * belong to the set. */
+/* The narrowest scope that covers all mappings and the grants. database and collection are set as far as the scope needs
+ * them and belong to the set. */
 enum mapping_scope mapping_set_scope(const struct mapping_set *set, const char **database, const char **collection);
+
+/* Where the grants are, if the source's stream covers them. */
+bool mapping_set_grants(const struct mapping_set *set, const char **database, const char **collection);
 
 /*
  * Append the change stream's stages behind $changeStream to the BSON array `stages` (as bson keys "1", "2", …):
  * $match on operation, namespace and each mapping's `match`; then the stripping $project of DESIGN.md, which also keeps
  * txnNumber (for the reader: there only in transactions).
  * drop_oversize: a guard in front drops events whose documentKey is 4096 bytes or more (error 10334 came all the same).
+ * with_grants, where the set has them: also what happens to the grants' documents and collection. Such an event carries
+ * no document but, if it is of one, its _id as MAPPING_GRANTS_ID, unless that is as large as above.
  */
-void mapping_set_pipeline(const struct mapping_set *set, bool drop_oversize, bson_t *stages);
+#define MAPPING_GRANTS_ID "grantsId"
+void mapping_set_pipeline(const struct mapping_set *set, bool drop_oversize, bool with_grants, bson_t *stages);
 
 /* The mapping that takes documents of this collection, or NULL. Names need no NUL. */
 const struct mapping *mapping_set_find(const struct mapping_set *set, struct slice database, struct slice collection);
 
+/*
+ * Is it the one of tailwater's own collection? The channel, name and data of its events stand in the documents
+ * (own_event.h). Its accessors below are those of a mapping without labels, level, filter or `match`, of inserts, with
+ * order and time `at`; mapping_event() and mapping_channel() mean nothing.
+ */
+bool mapping_is_own(const struct mapping *mapping);
+
+/* NULL when tailwater's own collection may have this name, else a sentence about what is wrong. */
+const char *mapping_own_collection_problem(const char *name);
+
+/*
+ * Could one of the configured mappings, not tailwater's own collection, give a document this valid channel? Such a
+ * channel is never taken from that collection and must be refused when it is published to it. Where a collection's name
+ * is only known by a "*", any name counts. mapping_set_reserve(), before threads start, makes the mappings of another set
+ * (borrowed for good) count, too: that of another source of the same readers.
+ */
+void mapping_set_reserve(struct mapping_set *set, const struct mapping_set *other);
+bool mapping_set_can_produce(const struct mapping_set *set, const char *channel, size_t len);
+
 /* Number of mappings, and one of them (0 <= index < count), in order. */
 size_t mapping_set_count(const struct mapping_set *set);
 const struct mapping *mapping_set_at(const struct mapping_set *set, size_t index);
+
+/* The set it belongs to. */
+const struct mapping_set *mapping_set_of(const struct mapping *mapping);
 
 /* The database a mapping reads. */
 const char *mapping_database(const struct mapping *mapping);

@@ -1,6 +1,7 @@
 /* mapping_compile - one entry of `mappings:` to a struct mapping; every mistake with its place and a sentence. */
 #include "mapping_parts.h"
 
+#include "event_name.h"
 #include "field_path.h"
 #include "match.h"
 
@@ -10,7 +11,6 @@
 #include <string.h>
 
 enum {
-    NAME_MAX_BYTES = 64, /* of events and labels */
     LABEL_VALUE_MAX = TAILWATER_SEGMENT_MAX,
     LABELS_MAX = 16,
     DATABASE_NAME_MAX = 63,
@@ -125,7 +125,7 @@ static int compile_database(struct compiler *c, const json_t *json)
     return problem ? fail(c, ".database", "%s", problem) : 0;
 }
 
-static const char *collection_problem(const char *name)
+const char *collection_problem(const char *name)
 {
     if (!name) {
         return "it must be text";
@@ -171,30 +171,20 @@ static int compile_channel(struct compiler *c, const json_t *json)
     return template_new(text, &c->m->channel, &error) < 0 ? fail(c, ".channel", "%s", error.text) : 0;
 }
 
-static bool is_name(const char *text)
-{
-    const char *letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-";
-    size_t len = strspn(text, letters);
-    return len > 0 && len <= NAME_MAX_BYTES && text[len] == '\0';
-}
-
 static int compile_event(struct compiler *c, const json_t *json)
 {
-    static const char *const reserved[] = {"ready",  "caught-up", "gap",     "skipped", "source", "revoked",
-                                           "goaway", "heartbeat", "refused", "error",   "open",   "message"};
     const char *name = json ? text_of(json) : template_literal(c->m->channel, 0);
     if (!name) {
         return fail(c, json ? ".event" : "", "%s",
                     json ? "it must be text" : "event is missing: the channel begins with a placeholder");
     }
-    if (!is_name(name)) {
-        return fail(c, ".event", "an event's name has 1 to %d of A-Z a-z 0-9 . _ -", NAME_MAX_BYTES);
+    if (event_name_is_reserved(name, strlen(name))) {
+        return fail(c, ".event", "\"%s\" is one of tailwater's own event names%s", name,
+                    json ? "" : "; set another one with event:");
     }
-    for (size_t i = 0; i < sizeof reserved / sizeof reserved[0]; i++) {
-        if (strcmp(reserved[i], name) == 0) {
-            return fail(c, ".event", "\"%s\" is one of tailwater's own event names%s", name,
-                        json ? "" : "; set another one with event:");
-        }
+    const char *problem = event_name_problem(name, strlen(name));
+    if (problem) {
+        return fail(c, ".event", "%s", problem);
     }
     own_text(&c->m->event, name);
     return 0;
@@ -203,7 +193,7 @@ static int compile_event(struct compiler *c, const json_t *json)
 static const char *label_problem(const struct compiler *c, const char *name, const char *value)
 {
     static const char *const own[] = {"channel", "type", "ts", "log_data", "truncated", "size"};
-    if (!is_name(name)) {
+    if (!event_name_is_plain(name, strlen(name))) {
         return "a label's name has 1 to 64 of A-Z a-z 0-9 . _ -";
     }
     for (size_t i = 0; i < sizeof own / sizeof own[0]; i++) {

@@ -1,5 +1,5 @@
 /*
- * mapping_parts - what a mapping is made of; for mapping.c, mapping_compile.c and mapping_pipeline.c only.
+ * mapping_parts - what a mapping is made of; for mapping*.c only.
  */
 #ifndef TAILWATER_MONGO_MAPPING_PARTS_H
 #define TAILWATER_MONGO_MAPPING_PARTS_H
@@ -22,6 +22,8 @@ struct text_list {
 
 struct mapping {
     const struct mapping_set *set;
+    bool is_own;             /* of tailwater's own collection */
+    struct text_list shapes; /* of its channels, as the catalog wants them */
     char *database;
     struct text_list collections; /* names and globs */
     struct template *channel;
@@ -41,6 +43,9 @@ struct mapping_set {
     struct mapping *mappings;
     size_t count;
     struct text_list own; /* "db.collection" */
+    const struct mapping_set **others; /* of other sources; for mapping_set_can_produce() */
+    size_t other_count;
+    char *grants_database, *grants_collection; /* NULL: none */
 };
 
 void text_list_add(struct text_list *list, const char *text);
@@ -52,6 +57,9 @@ static inline bool collection_is_glob(const char *pattern)
     return strchr(pattern, '*') != NULL;
 }
 
+/* NULL when a mapping may list this name (NULL: it was no text), else a sentence about what is wrong. */
+const char *collection_problem(const char *name);
+
 /* Does a name or glob match this collection? */
 bool collection_matches(const char *pattern, struct slice collection);
 
@@ -60,6 +68,13 @@ bool collection_is_system(struct slice collection);
 
 /* The collection's name if this own namespace is in the mapping's database, else NULL. */
 const char *mapping_own_collection(const struct mapping *mapping, const char *own_namespace);
+
+/* Make the mapping of tailwater's own collection in *m, likewise. */
+int mapping_compile_own(size_t index, const struct mapping_set_options *options, struct mapping *m,
+                        struct mapping_problem *problem);
+
+/* Fill m->shapes of a compiled mapping. */
+void mapping_add_shapes(struct mapping *m);
 
 /* Compile one mapping into *m (zeroed, with set). On failure *m may be half made; mapping_fini() takes it. */
 int mapping_compile(const json_t *json, size_t index, const char *default_database, struct mapping *m,

@@ -146,6 +146,16 @@ static bool append_namespace(const struct mapping *m, bool with_database, bson_t
 
 /* --- stages ------------------------------------------------------------------------------------- */
 
+/* Takes the names. */
+static void append_operation_in(struct list *names, bson_t *to)
+{
+    bson_t condition;
+    BSON_APPEND_DOCUMENT_BEGIN(to, "operationType", &condition);
+    BSON_APPEND_ARRAY(&condition, "$in", &names->bson);
+    bson_append_document_end(to, &condition);
+    bson_destroy(&names->bson);
+}
+
 static void append_operations(bool insert, bool replace, bson_t *to)
 {
     struct list names = list_new();
@@ -155,11 +165,18 @@ static void append_operations(bool insert, bool replace, bson_t *to)
     if (replace) {
         list_add_text(&names, "replace");
     }
-    bson_t condition;
-    BSON_APPEND_DOCUMENT_BEGIN(to, "operationType", &condition);
-    BSON_APPEND_ARRAY(&condition, "$in", &names.bson);
-    bson_append_document_end(to, &condition);
-    bson_destroy(&names.bson);
+    append_operation_in(&names, to);
+}
+
+/* All that can change what the grants' collection says; those of its database last. */
+static void append_grants_operations(bool with_database, bson_t *to)
+{
+    static const char *const operations[] = {"insert", "update", "replace", "delete", "drop", "rename", "dropDatabase"};
+    struct list names = list_new();
+    for (size_t i = 0; i + !with_database < sizeof operations / sizeof operations[0]; i++) {
+        list_add_text(&names, operations[i]);
+    }
+    append_operation_in(&names, to);
 }
 
 static void list_add_mapping(struct list *branches, const struct mapping *m, bool with_database)
@@ -175,8 +192,34 @@ static void list_add_mapping(struct list *branches, const struct mapping *m, boo
     bson_destroy(&branch);
 }
 
+static void list_add_operation(struct list *branches, const char *operation, const char *db_path, const char *db,
+                               const char *coll_path, const char *coll)
+{
+    bson_t branch = BSON_INITIALIZER;
+    if (operation) {
+        BSON_APPEND_UTF8(&branch, "operationType", operation);
+    } else {
+        append_grants_operations(false, &branch);
+    }
+    BSON_APPEND_UTF8(&branch, db_path, db);
+    if (coll) {
+        BSON_APPEND_UTF8(&branch, coll_path, coll);
+    }
+    list_add_document(branches, &branch);
+    bson_destroy(&branch);
+}
+
+/* Its documents and itself; what takes its name; its whole database. */
+static void list_add_grants(struct list *branches, const struct mapping_set *set)
+{
+    const char *database = set->grants_database, *collection = set->grants_collection;
+    list_add_operation(branches, NULL, "ns.db", database, "ns.coll", collection);
+    list_add_operation(branches, "rename", "to.db", database, "to.coll", collection);
+    list_add_operation(branches, "dropDatabase", "ns.db", database, NULL, NULL);
+}
+
 /* The outer condition on the operation is implied by the branches; it lets the server look at the operation first. */
-static void append_match(const struct mapping_set *set, bson_t *to)
+static void append_match(const struct mapping_set *set, bool with_grants, bson_t *to)
 {
     const char *database, *collection;
     bool with_database = mapping_set_scope(set, &database, &collection) == MAPPING_SCOPE_CLUSTER;
@@ -188,7 +231,13 @@ static void append_match(const struct mapping_set *set, bson_t *to)
         list_add_mapping(&branches, &set->mappings[i], with_database);
     }
     bool some = branches.count > 0; /* else all collections are tailwater's own: nothing may match */
-    append_operations(insert && some, replace && some, to);
+    if (with_grants) {
+        list_add_grants(&branches, set);
+        append_grants_operations(true, to);
+        some = true;
+    } else {
+        append_operations(insert && some, replace && some, to);
+    }
     if (some) {
         BSON_APPEND_ARRAY(to, "$or", &branches.bson);
     }
@@ -224,23 +273,82 @@ static void append_guard(bson_t *to)
     bson_append_document_end(to, &expression);
 }
 
-static void append_projection(bson_t *to)
+static void append_equal(bson_t *operands, const char *key, const char *path, const char *value)
 {
-    bson_t document, operands, condition;
+    bson_t comparison, sides, literal;
+    BSON_APPEND_DOCUMENT_BEGIN(operands, key, &comparison);
+    BSON_APPEND_ARRAY_BEGIN(&comparison, "$eq", &sides);
+    BSON_APPEND_UTF8(&sides, "0", path);
+    BSON_APPEND_DOCUMENT_BEGIN(&sides, "1", &literal);
+    BSON_APPEND_UTF8(&literal, "$literal", value);
+    bson_append_document_end(&sides, &literal);
+    bson_append_array_end(&comparison, &sides);
+    bson_append_document_end(operands, &comparison);
+}
+
+/* $and: is it of the grants' collection? */
+static void append_is_of_grants(const struct mapping_set *set, bson_t *to)
+{
+    bson_t operands;
+    BSON_APPEND_ARRAY_BEGIN(to, "$and", &operands);
+    append_equal(&operands, "0", "$ns.db", set->grants_database);
+    append_equal(&operands, "1", "$ns.coll", set->grants_collection);
+    bson_append_array_end(to, &operands);
+}
+
+/* $and: its key is small, and it is of the grants' collection, or not. */
+static void append_is_small_and(const struct mapping_set *set, bool of_grants, bson_t *to)
+{
+    bson_t operands, small, place, negated, inner;
+    BSON_APPEND_ARRAY_BEGIN(to, "$and", &operands);
+    BSON_APPEND_DOCUMENT_BEGIN(&operands, "0", &small);
+    append_key_is_small(&small);
+    bson_append_document_end(&operands, &small);
+    BSON_APPEND_DOCUMENT_BEGIN(&operands, "1", &place);
+    if (of_grants) {
+        append_is_of_grants(set, &place);
+    } else {
+        BSON_APPEND_ARRAY_BEGIN(&place, "$not", &negated);
+        BSON_APPEND_DOCUMENT_BEGIN(&negated, "0", &inner);
+        append_is_of_grants(set, &inner);
+        bson_append_document_end(&negated, &inner);
+        bson_append_array_end(&place, &negated);
+    }
+    bson_append_document_end(&operands, &place);
+    bson_append_array_end(to, &operands);
+}
+
+/* name: {$cond: [condition, value, "$$REMOVE"]} */
+static void append_if(bson_t *to, const char *name, const bson_t *condition, const char *value)
+{
+    bson_t field, operands;
+    BSON_APPEND_DOCUMENT_BEGIN(to, name, &field);
+    BSON_APPEND_ARRAY_BEGIN(&field, "$cond", &operands);
+    BSON_APPEND_DOCUMENT(&operands, "0", condition);
+    BSON_APPEND_UTF8(&operands, "1", value);
+    BSON_APPEND_UTF8(&operands, "2", "$$REMOVE");
+    bson_append_array_end(&field, &operands);
+    bson_append_document_end(to, &field);
+}
+
+static void append_projection(const struct mapping_set *set, bool with_grants, bson_t *to)
+{
+    bson_t with_document = BSON_INITIALIZER, with_id = BSON_INITIALIZER;
     BSON_APPEND_INT32(to, "operationType", 1);
     BSON_APPEND_INT32(to, "ns", 1);
     BSON_APPEND_INT32(to, "clusterTime", 1);
     BSON_APPEND_INT32(to, "wallTime", 1);
     BSON_APPEND_INT32(to, "txnNumber", 1); /* only in transactions: more events of this cluster time may come */
-    BSON_APPEND_DOCUMENT_BEGIN(to, "fullDocument", &document);
-    BSON_APPEND_ARRAY_BEGIN(&document, "$cond", &operands);
-    BSON_APPEND_DOCUMENT_BEGIN(&operands, "0", &condition);
-    append_key_is_small(&condition);
-    bson_append_document_end(&operands, &condition);
-    BSON_APPEND_UTF8(&operands, "1", "$fullDocument");
-    BSON_APPEND_UTF8(&operands, "2", "$$REMOVE");
-    bson_append_array_end(&document, &operands);
-    bson_append_document_end(to, &document);
+    if (with_grants) {
+        append_is_small_and(set, false, &with_document);
+        append_is_small_and(set, true, &with_id);
+        append_if(to, MAPPING_GRANTS_ID, &with_id, "$documentKey._id");
+    } else {
+        append_key_is_small(&with_document);
+    }
+    append_if(to, "fullDocument", &with_document, "$fullDocument");
+    bson_destroy(&with_document);
+    bson_destroy(&with_id);
 }
 
 static void append_stage(bson_t *stages, const char *name, const bson_t *content)
@@ -254,12 +362,13 @@ static void append_stage(bson_t *stages, const char *name, const bson_t *content
     bson_append_document_end(stages, &stage);
 }
 
-void mapping_set_pipeline(const struct mapping_set *set, bool drop_oversize, bson_t *stages)
+void mapping_set_pipeline(const struct mapping_set *set, bool drop_oversize, bool with_grants, bson_t *stages)
 {
     bson_t guard = BSON_INITIALIZER, match = BSON_INITIALIZER, projection = BSON_INITIALIZER;
+    bool grants = with_grants && set->grants_collection;
     append_guard(&guard);
-    append_match(set, &match);
-    append_projection(&projection);
+    append_match(set, grants, &match);
+    append_projection(set, grants, &projection);
     if (drop_oversize) {
         append_stage(stages, "$match", &guard);
     }

@@ -60,7 +60,7 @@ static struct frame *make_frame(struct poller *p, const struct poller_collection
     struct frame_event event = {
         .id = {++p->clock, poller_collection_hash(c, p->builder, document)},
         .channel = {p->channel.data, p->channel.len},
-        .event = mapping_event(c->mapping),
+        .event = event_builder_event(p->builder),
         .data = {p->data.data, p->data.len},
         .level = event_builder_level(p->builder),
         .without_id = true,
@@ -286,6 +286,9 @@ struct kinds {
 static void count_kind(void *context, const struct covered_collection *covered)
 {
     struct kinds *kinds = context;
+    if (mapping_is_own(covered->mapping)) {
+        return; /* it never decides how logs are read */
+    }
     if (covered->kind == COVERED_VIEW || covered->kind == COVERED_TIME_SERIES) {
         kinds->without_stream++;
     } else {

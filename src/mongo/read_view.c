@@ -108,6 +108,12 @@ int read_view_open(struct read_view *view, mongoc_client_t *client, bool snapsho
     return choose_time(view, snapshot, err);
 }
 
+int read_view_open_at(struct read_view *view, mongoc_client_t *client, uint64_t time, struct error *err)
+{
+    *view = (struct read_view){.client = client, .time = time, .snapshot = true};
+    return start_session(view, err) != 0 ? -1 : select_server(view, err);
+}
+
 static bson_t *find_command(const struct read_view *view, const char *collection, const bson_t *query,
                             const bson_t *opts)
 {

@@ -32,6 +32,10 @@ struct read_view {
  */
 int read_view_open(struct read_view *view, mongoc_client_t *client, bool snapshot, struct error *err);
 
+/* The same at a time that is known to have been: the server is not asked for one, nor whether it has snapshots (a refusal
+ * of the find tells; then clear view->snapshot and find again). */
+int read_view_open_at(struct read_view *view, mongoc_client_t *client, uint64_t time, struct error *err);
+
 /* {find: collection, filter: query} with opts (sort, hint and so on). The cursor must be destroyed before the view is
  * closed. Returns 0, or -1 with *err and its code. */
 int read_view_find(struct read_view *view, const char *database, const char *collection, const bson_t *query,

@@ -133,6 +133,7 @@ static int open_stream(struct reader *r, struct error *err)
         .mappings = r->options.mappings,
         .start = r->open_time ? r->open_time : r->complete + 1,
         .drop_oversize = r->guard,
+        .with_grants = r->options.grants != NULL,
         .batch_size = r->careful ? 1 : BATCH_SIZE,
         .max_await_ms = database_max_await_ms(r->options.database),
     };
@@ -155,11 +156,7 @@ int reader_open(struct reader *r, enum database_patience patience, struct error 
         return error_set(err, "no free connection to MongoDB");
     }
     if (open_stream(r, err) != 0) {
-        int code = err ? err->code : 0;
         reader_close(r, false);
-        if (err) {
-            err->code = code;
-        }
         return -1;
     }
     return 0;
@@ -272,31 +269,83 @@ static void note_moment(struct reader *r, int64_t wall_ms)
     }
 }
 
-static void take_change(struct reader *r, const bson_iter_t *at, struct reader_batch *batch, int64_t *wall_ms)
-{
-    struct change change;
-    struct frame *frame = NULL;
+/* What a change gives. */
+struct made {
+    struct frame *frame; /* NULL: nothing */
+    enum event_outcome outcome;
+    bool is_small;       /* the guard lets it pass */
     struct error reason;
-    read_change(at, &change);
-    note_collection(r, &change);
-    enum event_outcome outcome = event_builder_change(r->builder, &change.document, &frame, &reason);
-    if (pass(r, &change, outcome != EVENT_OVERSIZE)) {
-        frame_unref(frame);
-        return;
+};
+
+static int make_grants(struct reader *r, const struct change *change, struct made *made, struct error *err)
+{
+    int outcome = grants_feed_take(r->options.grants, r->client, &change->document, &made->frame, err);
+    made->outcome = EVENT_UNCOVERED;
+    made->is_small = outcome != GRANTS_GIANT;
+    return outcome;
+}
+
+/* Returns 0, or -1 with *err. */
+static int make(struct reader *r, const struct change *change, struct made *made, struct error *err)
+{
+    made->frame = NULL;
+    int grants = r->options.grants ? make_grants(r, change, made, err) : GRANTS_OTHER;
+    if (grants == GRANTS_OTHER) {
+        note_collection(r, change);
+        made->outcome = event_builder_change(r->builder, &change->document, &made->frame, &made->reason);
+        made->is_small = made->outcome != EVENT_OVERSIZE;
     }
+    return grants < 0 ? -1 : 0;
+}
+
+static void count_made(struct reader *r, const struct change *change, const struct made *made)
+{
     struct source_status *status = &r->options.source->status;
-    atomic_fetch_add(&status->oversize, outcome == EVENT_OVERSIZE);
-    *wall_ms = change.wall_ms;
-    note_moment(r, change.wall_ms);
-    if (outcome == EVENT_UNROUTABLE) {
+    atomic_fetch_add(&status->oversize, made->outcome == EVENT_OVERSIZE);
+    if (made->outcome == EVENT_UNROUTABLE) {
         atomic_fetch_add(&status->unroutable, 1);
         log_write_limited(&r->unroutable_limit, LOG_LEVEL_WARN, "mapping", "source %s: no channel for %.*s.%.*s: %s",
-                          r->options.source->name, (int)change.database.len, change.database.data,
-                          (int)change.collection.len, change.collection.data, reason.text);
+                          r->options.source->name, (int)change->database.len, change->database.data,
+                          (int)change->collection.len, change->collection.data, made->reason.text);
     }
-    if (frame) {
-        batch->frames[batch->count++] = frame;
+}
+
+/* Returns 0, or -1 with *err: the place is before this change. */
+static int take_change(struct reader *r, const bson_iter_t *at, struct reader_batch *batch, int64_t *wall_ms,
+                       struct error *err)
+{
+    struct change change;
+    struct made made;
+    read_change(at, &change);
+    if (make(r, &change, &made, err) != 0) {
+        return -1;
     }
+    if (pass(r, &change, made.is_small)) {
+        frame_unref(made.frame);
+        return 0;
+    }
+    *wall_ms = change.wall_ms;
+    note_moment(r, change.wall_ms);
+    count_made(r, &change, &made);
+    if (made.frame) {
+        batch->frames[batch->count++] = made.frame;
+    }
+    return 0;
+}
+
+/* Take them one after the other. Returns 0, or -1 with *err: the place is before the one that could not be taken. */
+static int take_changes(struct reader *r, bson_iter_t *documents, struct reader_batch *batch, int64_t *wall_ms,
+                        struct error *err)
+{
+    if (r->options.grants) {
+        grants_feed_begin(r->options.grants, r->client, documents);
+    }
+    while (bson_iter_next(documents)) {
+        if (BSON_ITER_HOLDS_DOCUMENT(documents) && take_change(r, documents, batch, wall_ms, err) != 0) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 /* Nothing more came: everything up to what the server vouches for was read. */
@@ -383,18 +432,44 @@ static void note_lateness(struct reader *r, size_t events, int64_t arrived_ms)
     r->waits = !is_full;
 }
 
-int reader_next(struct reader *r, struct reader_batch *batch, struct error *err)
+static int get_batch(struct reader *r, struct change_batch *got, struct error *err)
 {
-    struct change_batch got;
-    if (change_stream_next(r->stream, &got, err) != 0) {
-        int code = err ? err->code : 0;
-        if (stream_error_action(code) == STREAM_TOO_LARGE) {
+    int rc = change_stream_next(r->stream, got, err);
+    if (rc != 0) {
+        if (err && stream_error_action(err->code) == STREAM_TOO_LARGE) {
             note_giant(r);
         }
         reader_close(r, false);
-        if (err) {
-            err->code = code;
-        }
+    }
+    return rc;
+}
+
+/* A change could not be taken: what came before it is given out, or the error told. */
+static int cut_batch(struct reader *r, struct reader_batch *batch)
+{
+    batch->complete = r->complete;
+    batch->reopen = true;
+    if (batch->count == 0) {
+        reader_close(r, true);
+        return -1;
+    }
+    return 0;
+}
+
+static void note_progress(struct reader *r, const struct change_batch *got, int64_t wall_ms)
+{
+    source_note_cluster_time(r->options.source, got->cluster_time);
+    if (wall_ms) {
+        atomic_store(&r->options.source->status.lag_ms, clock_wall_ms() - wall_ms);
+    } else if (got->empty) {
+        atomic_store(&r->options.source->status.lag_ms, 0);
+    }
+}
+
+int reader_next(struct reader *r, struct reader_batch *batch, struct error *err)
+{
+    struct change_batch got;
+    if (get_batch(r, &got, err) != 0) {
         return -1;
     }
     int64_t wall_ms = 0, arrived_ms = clock_wall_ms();
@@ -405,22 +480,17 @@ int reader_next(struct reader *r, struct reader_batch *batch, struct error *err)
     if (r->guard && !r->guard_told && (events > r->skip || got.complete > r->complete)) {
         tell_giant(r, batch);
     }
-    while (bson_iter_next(&got.documents)) {
-        if (BSON_ITER_HOLDS_DOCUMENT(&got.documents)) {
-            take_change(r, &got.documents, batch, &wall_ms);
-        }
+    int rc = take_changes(r, &got.documents, batch, &wall_ms, err);
+    note_progress(r, &got, wall_ms);
+    if (rc != 0) {
+        return cut_batch(r, batch);
     }
     note_tail(r, &got);
     leave_guard(r, batch, was_inside);
     count_careful(r, events);
     note_lateness(r, events, arrived_ms);
     batch->complete = r->complete;
+    batch->idle = got.empty;
     batch->at_tail = got.empty || r->complete > r->present;
-    source_note_cluster_time(r->options.source, got.cluster_time);
-    if (wall_ms) {
-        atomic_store(&r->options.source->status.lag_ms, clock_wall_ms() - wall_ms);
-    } else if (got.empty) {
-        atomic_store(&r->options.source->status.lag_ms, 0);
-    }
     return 0;
 }

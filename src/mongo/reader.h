@@ -13,6 +13,7 @@
 
 #include "database.h"
 #include "event_builder.h"
+#include "grants_feed.h"
 #include "lateness.h"
 #include "source.h"
 
@@ -23,6 +24,7 @@ struct reader_options {
     const struct mapping_set *mappings;
     struct event_builder_options build;
     struct source *source; /* counters and catalog */
+    struct grants_feed *grants; /* to be fed, or NULL; the watcher's reader alone has it */
 };
 
 /* Frames that one getMore brought; they and the array are given to the caller until the next call. */
@@ -31,6 +33,7 @@ struct reader_batch {
     size_t count;
     uint64_t complete;     /* every event up to this cluster time has now been given out */
     bool reopen;           /* the caller closes and opens again before it goes on */
+    bool idle;             /* nothing came: there is nothing more */
     bool at_tail;          /* nothing came, or what came is younger than the stream: the present is reached */
 };
 
@@ -56,7 +59,8 @@ int reader_open(struct reader *reader, enum database_patience patience, struct e
 bool reader_is_open(const struct reader *reader);
 enum database_patience reader_patience(const struct reader *reader);
 
-/* Returns 0, or -1 with *err: the stream is closed then, its place is kept. Where an event above 16 MB stands in the way
+/* Returns 0, or -1 with *err: the stream is closed then, its place is kept. It is before a change of the grants that
+ * could not be read. Where an event above 16 MB stands in the way
  * (STREAM_TOO_LARGE) opening again and again steps over it and gives out a gap for it. */
 int reader_next(struct reader *reader, struct reader_batch *batch, struct error *err);
 

@@ -127,7 +127,7 @@ static struct frame *make_frame(struct reading *r, const struct history_scan *sc
         .id = {0, event_builder_insert_hash(builder, (struct slice){database, strlen(database)},
                                             (struct slice){scan->name, strlen(scan->name)}, scan->document)},
         .channel = {r->plan.channel.data, r->plan.channel.len},
-        .event = mapping_event(scan->mapping),
+        .event = event_builder_event(builder),
         .data = {line->data, line->len},
         .level = event_builder_level(builder),
         .without_id = true,

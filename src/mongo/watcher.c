@@ -27,6 +27,7 @@ struct watcher {
     struct source *source;
     struct reader *reader;
     struct poller *poller;
+    struct grants_feed *grants; /* or NULL */
     pthread_mutex_t lock;
     pthread_cond_t wake;
     bool stopping; /* under lock */
@@ -72,33 +73,17 @@ static void back_off(struct watcher *w, int64_t least_ms)
 
 /* --- where to start -------------------------------------------------------------------------------- */
 
-/* The deployment's present, by a client of its own for a moment. */
-static int present(struct watcher *w, uint64_t *now, struct error *err)
+/* Go there, whatever was before. */
+static void go_to(struct watcher *w, uint64_t start)
 {
-    struct database_hello hello;
-    mongoc_client_t *client = database_pop(w->options.reader.database, DATABASE_TAIL);
-    if (!client) {
-        return error_set(err, "no free connection to MongoDB");
-    }
-    int rc = database_hello(client, &hello, err);
-    database_push(w->options.reader.database, DATABASE_TAIL, client);
-    if (rc != 0) {
-        return rc;
-    }
-    if (!hello.cluster_time) {
-        error_set(err, hello.is_replica_set ? "the replica set is not initiated, or not ready yet"
-                                            : "the server is not a member of a replica set");
-        err->code = hello.is_replica_set ? 0 : 40573;
-        return -1;
-    }
-    *now = hello.cluster_time;
-    return 0;
+    reader_seek(w->reader, start);
+    grants_feed_seek(w->grants, start);
 }
 
 static int first_place(struct watcher *w, struct error *err)
 {
     uint64_t now;
-    if (present(w, &now, err) != 0) {
+    if (database_present(w->options.reader.database, &now, err) != 0) {
         return -1;
     }
     if (!atomic_load(&w->source->status.live_from)) {
@@ -107,7 +92,7 @@ static int first_place(struct watcher *w, struct error *err)
     source_note_cluster_time(w->source, now); /* before anyone is served: the start may lie in the past */
     uint64_t start = warm_place_find(w->options.reader.database, &w->options.warm, now);
     atomic_store(&w->source->status.warming, start <= now);
-    reader_seek(w->reader, start);
+    go_to(w, start);
     return 0;
 }
 
@@ -115,7 +100,7 @@ static int first_place(struct watcher *w, struct error *err)
 static int place_after_loss(struct watcher *w, struct error *err)
 {
     uint64_t now, first = 0, last;
-    if (present(w, &now, err) != 0) {
+    if (database_present(w->options.reader.database, &now, err) != 0) {
         return -1;
     }
     mongoc_client_t *client = database_pop(w->options.reader.database, DATABASE_TAIL);
@@ -132,7 +117,7 @@ static int place_after_loss(struct watcher *w, struct error *err)
     /* Of a transaction that was being read, some events are out already. */
     uint64_t border = reader_border(w->reader);
     uint64_t least = border == w->lost_from + 1 ? border : border + 1;
-    reader_seek(w->reader, start > least ? start : least);
+    go_to(w, start > least ? start : least);
     return 0;
 }
 
@@ -195,6 +180,7 @@ static int open_stream(struct watcher *w, struct error *err)
     if (reader_open(w->reader, far ? database_patience_after(w->failures) : DATABASE_TAIL, err) != 0) {
         return -1;
     }
+    grants_feed_load(w->grants, reader_border(w->reader));
     w->start = reader_complete(w->reader) + 1;
     w->fresh = true;
     source_set_state(w->source, far ? SOURCE_SCANNING : SOURCE_STREAMING);
@@ -215,13 +201,32 @@ static void refresh_facts(struct watcher *w)
     server_watch_run(&w->facts, &options, reader_lateness(w->reader));
 }
 
+static void tell_grants(struct watcher *w)
+{
+    struct frame *news = grants_feed_news(w->grants);
+    if (news) {
+        journal_append(w->source->journal, &news, 1, 0);
+    }
+}
+
+/* Behind a batch: the grants are as old as the place that it has reached. */
+static void tend_grants(struct watcher *w, const struct reader_batch *batch)
+{
+    uint64_t now = atomic_load(&w->source->status.cluster_time);
+    grants_feed_confirm(w->grants, batch->idle ? now : batch->complete, now);
+    grants_feed_load(w->grants, reader_border(w->reader));
+    tell_grants(w);
+}
+
 static void take_batch(struct watcher *w, const struct reader_batch *batch)
 {
     if (w->fresh) {
         note_open(w);
     }
+    tell_grants(w);
     atomic_fetch_add(&w->source->status.events, batch->count);
     journal_append(w->source->journal, batch->frames, batch->count, batch->complete);
+    tend_grants(w, batch);
     w->backoff_ms = BACKOFF_FIRST_MS;
     w->failures = 0;
     if (batch->reopen) {
@@ -316,7 +321,7 @@ static bool change_over(struct watcher *w, uint64_t now)
 {
     struct error err = {0};
     struct reader_batch batch;
-    reader_seek(w->reader, now + 1);
+    go_to(w, now + 1);
     if (reader_open(w->reader, DATABASE_TAIL, &err) != 0 || reader_next(w->reader, &batch, &err) != 0) {
         report(w, stream_error_action(err.code), &err);
         reader_close(w->reader, false);
@@ -326,6 +331,7 @@ static bool change_over(struct watcher *w, uint64_t now)
         report(w, STREAM_REOPEN, &err); /* what was not seen lies in the gap */
     }
     end_polling(w, now + 1);
+    grants_feed_load(w->grants, now + 1);
     take_batch(w, &batch);
     return true;
 }
@@ -339,7 +345,7 @@ static bool leave_polling(struct watcher *w)
         return false;
     }
     w->probe_due_us = clock_mono_us() + PROBE_EVERY_US;
-    if (present(w, &now, &err) != 0 || has_no_stream(w)) {
+    if (database_present(w->options.reader.database, &now, &err) != 0 || has_no_stream(w)) {
         return false;
     }
     if (w->poll_begun) {
@@ -361,9 +367,11 @@ static void poll_turn(struct watcher *w)
         back_off(w, 0);
         return;
     }
+    grants_feed_poll(w->grants, poller_clock(w->poller) + 1);
     if (!w->poll_begun) {
         begin_polling(w);
     }
+    tell_grants(w);
     w->backoff_ms = BACKOFF_FIRST_MS;
     source_set_state(w->source, SOURCE_POLLING);
     sleep_ms(w, w->options.poll_interval_ms);
@@ -438,12 +446,23 @@ static void *watcher_main(void *arg)
     return NULL;
 }
 
+static struct grants_feed *feed_new(const struct watcher_options *options)
+{
+    const struct reader_options *reader = &options->reader;
+    const struct grants_feed_options feed = {reader->database, reader->mappings, options->grants, reader->source};
+    const char *database, *collection;
+    bool some = options->grants && mapping_set_grants(reader->mappings, &database, &collection);
+    return some ? grants_feed_new(&feed) : NULL;
+}
+
 struct watcher *watcher_start(const struct watcher_options *options)
 {
     struct watcher *w = memory_zero(1, sizeof *w);
     w->options = *options;
     w->source = options->reader.source;
-    w->reader = reader_new(&options->reader);
+    w->grants = feed_new(options);
+    w->options.reader.grants = w->grants;
+    w->reader = reader_new(&w->options.reader);
     w->poller = poller_new(&(struct poller_options){options->reader, options->poll_overlap_s, must_stop, w});
     w->backoff_ms = BACKOFF_FIRST_MS;
     pthread_mutex_init(&w->lock, NULL);
@@ -468,6 +487,7 @@ void watcher_join(struct watcher *w)
     pthread_join(w->thread, NULL);
     reader_free(w->reader);
     poller_free(w->poller);
+    grants_feed_free(w->grants);
     pthread_cond_destroy(&w->wake);
     pthread_mutex_destroy(&w->lock);
     free(w);

@@ -23,9 +23,11 @@ struct watcher_options {
     struct warm_limits warm;    /* how far in the past the first stream starts; seconds 0 = not at all */
     int64_t oplog_window_min_s; /* [s] an oplog that reaches back less gives a notice */
     struct rows_replay_options replay; /* of its own losses */
+    struct grant_book *grants; /* to be kept true by this source's stream, where its mappings name the collection, or
+                                  NULL */
 };
 
-/* Start the thread. The database, mappings and source must outlive it. */
+/* Start the thread. The database, mappings, source and book must outlive it; reader.grants is its own. */
 struct watcher *watcher_start(const struct watcher_options *options);
 
 /* Ask it to stop; returns at once. */

@@ -5,25 +5,13 @@
  */
 #include "head_check.h"
 
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len);
+#include "must.h"
 
 /* A running hash of where each request ended, and how it all ended. */
 struct seen {
     uint64_t hash;
     unsigned requests;
 };
-
-static void must(int condition, const char *what)
-{
-    if (!condition) {
-        fprintf(stderr, "fuzz_head: %s\n", what);
-        abort();
-    }
-}
 
 static void mix(struct seen *seen, uint64_t value)
 {

@@ -7,36 +7,24 @@
 #include "exchange.h"
 #include "head_check.h"
 
+#include "must.h"
+
 #include <arpa/inet.h>
-#include <errno.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len);
 
 enum { REQUESTS_MAX = 256, TURNS_MAX = 2000 };
 
 static struct event_base *base;
 static struct http_server *server;
 static struct sockaddr_in address;
-static _Atomic uint64_t refused, timeouts;
+static _Atomic uint64_t refused, timeouts, sockets, sockets_refused, handshake_failures, queued;
 
 /* Of the run: body lengths as head_check sees them and as the handler gets them. */
 static size_t expected[REQUESTS_MAX], expected_count, handled;
 static struct exchange *deferred;
 static struct pipe *stream;
-
-static void must(int condition, const char *what)
-{
-    if (!condition) {
-        fprintf(stderr, "fuzz_http: %s (%s)\n", what, strerror(errno));
-        abort();
-    }
-}
 
 /* --- the server ------------------------------------------------------------------------------------ */
 
@@ -93,6 +81,8 @@ static void start_server(void)
         .base = base,
         .host = "127.0.0.1",
         .port = ntohs(address.sin_port),
+        .sockets_max = 100,
+        .counters = {&sockets, &sockets_refused, &handshake_failures, &queued},
         .guard = {.limits = {.header_bytes = 1024, .body_bytes = 256},
                   .head_s = 10,
                   .body_s = 10,
@@ -103,6 +93,7 @@ static void start_server(void)
     };
     server = http_server_new(&options, &err);
     must(server != NULL, "the server does not start");
+    http_server_enter_thread(server);
 }
 
 /* --- a run ----------------------------------------------------------------------------------------- */

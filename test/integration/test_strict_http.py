@@ -141,9 +141,9 @@ SHAPES = {
     "long target": (414, get(line=b"GET /" + b"x" * 17000 + b" HTTP/1.1")),
     "long headers": (431, get(b"a: " + b"x" * 17000 + b"\r\n")),
     "many headers": (431, get(b"a: b\r\n" * 101)),
-    "body over the limit": (413, post(b"Content-Length: 65537\r\n", b" " * 65537)),
+    "body over the limit": (413, post(b"Content-Length: 1048577\r\n", b" " * 1048577)),
     "3 MB of body": (413, post(b"Content-Length: 3000000\r\n", b" " * 3_000_000)),
-    "chunks over the limit": (413, chunked(b"8000\r\n" + b" " * 32768 + b"\r\n" + b"8001\r\n" + b" " * 32769 + b"\r\n0\r\n\r\n")),
+    "chunks over the limit": (413, chunked(b"80000\r\n" + b" " * 524288 + b"\r\n" + b"80001\r\n" + b" " * 524289 + b"\r\n0\r\n\r\n")),
 }
 
 
@@ -229,7 +229,7 @@ def test_expectation_is_met(shared):
         assert s.recv(1000) == b"HTTP/1.1 100 Continue\r\n\r\n"
         s.sendall(b"{}" + get(b"Connection: close\r\n"))
         assert [a.status for a in answers(read_all(s))] == [400, 200]
-    found = answers(exchange(shared, post(b"Expect: 100-continue\r\nContent-Length: 70000\r\n")))
+    found = answers(exchange(shared, post(b"Expect: 100-continue\r\nContent-Length: 1100000\r\n")))
     assert [a.status for a in found] == [413]
 
 

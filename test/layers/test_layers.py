@@ -20,7 +20,8 @@ SOURCE = ROOT / "src"
 BUILD = Path(os.environ.get("TAILWATER_BUILD") or ROOT / "build")
 
 #: The layers that each may see, besides itself; app sees all.
-SEES = {"base": [], "core": ["base"], "mongo": ["base", "core"], "http": ["base", "core"]}
+SEES = {"base": [], "core": ["base"], "auth": ["base", "core"], "mongo": ["base", "core"],
+        "http": ["base", "core", "auth"]}
 LAYERS = [*SEES, "app"]
 
 
@@ -64,7 +65,7 @@ def test_does_not_see_the_layers_above_and_beside(layer):
                 assert is_missing(include(layer, header), header), f"{layer} can include {other}/{header}"
 
 
-@pytest.mark.parametrize("layer", ["base", "core", "http"])
+@pytest.mark.parametrize("layer", ["base", "core", "auth", "http"])
 @pytest.mark.parametrize("header", ["mongoc/mongoc.h", "bson/bson.h"])
 def test_only_mongo_sees_the_driver(layer, header):
     assert is_missing(include(layer, header), header)

@@ -104,7 +104,8 @@ static void load_mappings(struct tool *t, const char *file, const char *database
     }
     static const char *const own[] = {"logs.tailwater_events", NULL};
     struct mapping_problem problem;
-    int rc = mapping_set_new(json, &(struct mapping_set_options){database, own}, &t->set, &problem);
+    const struct mapping_set_options set = {.database = database, .own_namespaces = own};
+    int rc = mapping_set_new(json, &set, &t->set, &problem);
     json_decref(json);
     if (rc < 0) {
         printf("%s: %s\n", problem.path, problem.error.text);
@@ -215,7 +216,7 @@ static void each_document(struct tool *t, void (*show)(struct tool *, const bson
 static void show_pipeline(const struct tool *t)
 {
     bson_t stages = BSON_INITIALIZER;
-    mapping_set_pipeline(t->set, t->options.drop_oversize, &stages);
+    mapping_set_pipeline(t->set, t->options.drop_oversize, false, &stages);
     char *text = bson_as_canonical_extended_json(&stages, NULL);
     printf("%s\n", text);
     bson_free(text);

@@ -27,7 +27,7 @@ static inline struct mapping_set *mapping_file_load(const char *file, const char
     if (!json) {
         fail(where.text);
     }
-    if (mapping_set_new(json, &(struct mapping_set_options){database, NULL}, &set, &problem) < 0) {
+    if (mapping_set_new(json, &(struct mapping_set_options){.database = database}, &set, &problem) < 0) {
         fail(problem.error.text);
     }
     json_decref(json);

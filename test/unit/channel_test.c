@@ -219,6 +219,76 @@ static void test_overlap(void **state)
     }
 }
 
+/* The intersection matches exactly what both match, whatever the two are. */
+static void test_intersect(void **state)
+{
+    (void)state;
+    static struct texts patterns, channels;
+    fill(&patterns, "ab*", 3);
+    fill(&channels, "abc", 4);
+    for (int i = 0; i < patterns.count; i++) {
+        for (int k = 0; k < patterns.count; k++) {
+            const char *a = patterns.list[i], *b = patterns.list[k];
+            char both[TAILWATER_CHANNEL_MAX];
+            size_t len = tailwater_pattern_intersect(a, strlen(a), b, strlen(b), both);
+            assert_true(len == 0 || !tailwater_channel_problem(both, len, true));
+            for (int c = 0; c < channels.count; c++) {
+                const char *channel = channels.list[c];
+                bool is_in = len > 0 && tailwater_pattern_match(both, len, channel, strlen(channel));
+                if (is_in != (match(a, channel) && match(b, channel))) {
+                    fail_msg("%s and %s at %s", a, b, channel);
+                }
+            }
+        }
+    }
+}
+
+static bool matches_all_of(const char *a, const char *b, const struct texts *channels)
+{
+    for (int c = 0; c < channels->count; c++) {
+        if (match(b, channels->list[c]) && !match(a, channels->list[c])) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void test_covers(void **state)
+{
+    (void)state;
+    static struct texts patterns, channels;
+    fill(&patterns, "ab*", 3);
+    fill(&channels, "abc", 4);
+    for (int i = 0; i < patterns.count; i++) {
+        for (int k = 0; k < patterns.count; k++) {
+            const char *a = patterns.list[i], *b = patterns.list[k];
+            if (tailwater_pattern_covers(a, strlen(a), b, strlen(b)) != matches_all_of(a, b, &channels)) {
+                fail_msg("%s over %s", a, b);
+            }
+        }
+    }
+}
+
+/* No channel is so long, or has so many segments. */
+static void test_intersect_lengths(void **state)
+{
+    (void)state;
+    char a[TAILWATER_CHANNEL_MAX], b[TAILWATER_CHANNEL_MAX] = "*:*:*:*:", both[TAILWATER_CHANNEL_MAX];
+    memset(a, 'x', sizeof a);
+    for (int i = 120; i < 484; i += 121) {
+        a[i] = ':';
+    }
+    const size_t a_len = 483; /* four segments of 120 bytes, "*" and "*" */
+    memcpy(a + 483, ":*:*", 4);
+    memset(b + 8, 'y', 100);
+    memcpy(b + 108, ":*", 2);
+    assert_int_equal(tailwater_pattern_intersect(a, a_len + 4, b, 110, both), 0);
+    memcpy(b + 8 + 10, ":*", 2);
+    assert_int_equal(tailwater_pattern_intersect(a, a_len + 4, b, 20, both), 483 + 1 + 10 + 2);
+    const char *many = "*:*:*:*:*", *more = "a:b:c:d:e:f:g:h:*";
+    assert_int_equal(tailwater_pattern_intersect(many, strlen(many), more, strlen(more), both), 0);
+}
+
 static void test_is_pattern(void **state)
 {
     (void)state;
@@ -234,7 +304,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_grammar), cmocka_unit_test(test_lengths), cmocka_unit_test(test_encode),
         cmocka_unit_test(test_encode_lengths), cmocka_unit_test(test_match), cmocka_unit_test(test_overlap),
-        cmocka_unit_test(test_is_pattern),
+        cmocka_unit_test(test_is_pattern), cmocka_unit_test(test_intersect), cmocka_unit_test(test_covers),
+        cmocka_unit_test(test_intersect_lengths),
     };
     return cmocka_run_group_tests_name("channel", tests, NULL, NULL);
 }

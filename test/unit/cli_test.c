@@ -88,6 +88,58 @@ static void test_commands(void **state)
     assert_null(cli.demo_database);
 }
 
+static void test_token(void **state)
+{
+    (void)state;
+    struct cli cli = accept_line("tailwater token make --user ann --workspace=w1 --channels a,b --expires=15m");
+    assert_int_equal(cli.command, CLI_TOKEN);
+    assert_int_equal(cli.token.action, CLI_TOKEN_MAKE);
+    assert_string_equal(cli.token.user, "ann");
+    assert_string_equal(cli.token.workspace, "w1");
+    assert_string_equal(cli.token.channels, "a,b");
+    assert_int_equal(cli.token.expires_s, 900);
+    cli = accept_line("tailwater token make --user ann");
+    assert_int_equal(cli.token.expires_s, 3600);
+    assert_null(cli.token.workspace);
+    cli = accept_line("tailwater token check --config a.yaml eyJ.e30.x");
+    assert_int_equal(cli.token.action, CLI_TOKEN_CHECK);
+    assert_string_equal(cli.token.text, "eyJ.e30.x");
+    assert_string_equal(accept_line("tailwater token check -").token.text, "-");
+    assert_null(accept_line("tailwater token check").token.text);
+    assert_true(accept_line("tailwater token hash --new").token.fresh);
+    static const struct {
+        const char *text;
+        int64_t seconds;
+    } durations[] = {{"1", 1}, {"90s", 90}, {"2h", 7200}, {"30d", 2592000}, {"3650d", 315360000}};
+    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "tailwater token make --user a --expires %s", durations[i].text);
+        assert_int_equal(accept_line(line).token.expires_s, durations[i].seconds);
+    }
+}
+
+static void test_token_refused(void **state)
+{
+    (void)state;
+    refuse("tailwater token", "behind token stands make, check or hash");
+    refuse("tailwater token mak", "behind token stands make, check or hash");
+    refuse("tailwater token make", "token make needs --user");
+    refuse("tailwater token make ann --user a", "there is an argument too many behind token");
+    refuse("tailwater token check a b", "there is an argument too many behind token");
+    refuse("tailwater token hash secret",
+           "token hash reads the token from standard input: arguments are seen by every process");
+    refuse("tailwater token check --user a", "--user, --workspace, --channels and --expires belong to token make");
+    refuse("tailwater --expires 5", "--user, --workspace, --channels and --expires belong to token make");
+    refuse("tailwater token make --user a --new", "--new belongs to token hash");
+    refuse("tailwater serve -", "options begin with two dashes: --name=value");
+    static const char *const durations[] = {"0", "h", "1y", "1.5h", "-1", "3651d", "99999999999"};
+    for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++) {
+        char line[64];
+        snprintf(line, sizeof line, "tailwater token make --user a --expires=%s", durations[i]);
+        refuse(line, "--expires: expected a duration such as 90s, 15m, 1h or 30d, at most 3650d");
+    }
+}
+
 static void test_options(void **state)
 {
     (void)state;
@@ -126,8 +178,8 @@ static void test_refused(void **state)
 {
     (void)state;
     refuse("tailwater srve", "unknown command \"srve\" (did you mean \"serve\"?)");
-    refuse("tailwater bogus", "unknown command \"bogus\"; there are serve, check, demo, print-config, help and "
-                              "version");
+    refuse("tailwater bogus", "unknown command \"bogus\"; there are serve, check, demo, print-config, token, help "
+                              "and version");
     refuse("tailwater serve check", "unexpected argument \"check\" behind \"serve\"");
     refuse("tailwater --journal.byte=5", "unknown option --journal.byte (did you mean --journal.bytes?)");
     refuse("tailwater --confg=x", "unknown option --confg (did you mean --config?)");
@@ -162,7 +214,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_commands), cmocka_unit_test(test_options), cmocka_unit_test(test_answers),
-        cmocka_unit_test(test_refused),  cmocka_unit_test(test_secrets),
+        cmocka_unit_test(test_refused),  cmocka_unit_test(test_secrets), cmocka_unit_test(test_token),
+        cmocka_unit_test(test_token_refused),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

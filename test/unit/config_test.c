@@ -310,7 +310,7 @@ static void test_environment(void **state)
     refuse_variable("TAILWATER_XYZZY_PLUGH", "1",
                     "unknown environment variable TAILWATER_XYZZY_PLUGH; `tailwater help options` lists all");
     refuse_variable("TAILWATER_SOURCES", "[]",
-                    "TAILWATER_SOURCES: sources and aliases stand in the configuration file");
+                    "TAILWATER_SOURCES: lists and maps of entries stand in the configuration file");
     refuse_variable("PORT", "http", "PORT: port: expected a whole number, 0 to 65535");
     refuse_variable("TAILWATER_LIMITS_QUEUE_BYTES", "1",
                     "TAILWATER_LIMITS_QUEUE_BYTES: limits.queue_bytes: expected a number of bytes (also with KiB, "
@@ -364,15 +364,9 @@ static void test_unknown_keys(void **state)
 static void test_unbuilt(void **state)
 {
     (void)state;
-    static const char sentence[] = "auth is not built in this version and would protect nothing: remove it, and listen "
-                                   "on a loopback address behind a proxy that authenticates";
-    char expected[512];
-    snprintf(expected, sizeof expected, "@:2: %s", sentence);
-    refuse("heartbeat_s: 5\nauth:\n  jwt: { secret: x }\n", expected);
-    refuse("heartbeat_s: 5\nauth:\n", expected);
-    snprintf(expected, sizeof expected, "TAILWATER_AUTH_JWT_SECRET: %s", sentence);
-    refuse_variable("TAILWATER_AUTH_JWT_SECRET", "x", expected);
-    refuse("test_endpoints: true\n", "@:1: test_endpoints is not built in this version: remove it");
+    refuse("heartbeat_s: 5\nops_listen: 127.0.0.1:3003\n", "@:2: ops_listen is not built in this version: remove it");
+    refuse_variable("TAILWATER_OPS_LISTEN", "127.0.0.1:3003",
+                    "TAILWATER_OPS_LISTEN: ops_listen is not built in this version: remove it");
 }
 
 static void test_listener(void **state)
@@ -381,8 +375,8 @@ static void test_listener(void **state)
     refuse("x_: 1\nlisten: a\n", "@:1: unknown key \"x_\"");
     refuse("\nlisten: a\n", "@:2: listen: expected host:port, such as 127.0.0.1:3002");
     refuse("listen: 0.0.0.0:80\n",
-           "@:1: listen: 0.0.0.0 can be reached by other machines and there is no authentication: listen on a loopback "
-           "address (127.0.0.1:80, behind a proxy that authenticates), or set insecure: true to serve everyone");
+           "@:1: listen: 0.0.0.0 can be reached by other machines and there is no authentication: configure auth, "
+           "listen on a loopback address (127.0.0.1:80), or set insecure: true to serve everyone");
     struct config *config = accept_config("listen: 0.0.0.0:80\ninsecure: true\n", NULL);
     assert_false(config->open_mode);
     assert_int_equal(config->warning_count, 1);

@@ -14,7 +14,7 @@
 
 #include "document.h"
 
-static const struct mapping_set_options options = {"shop", NULL};
+static const struct mapping_set_options options = {.database = "shop"};
 
 #define ETL "[{'collections':['etl'],'channel':'logs:etl:{w}:{f|r.id}','labels':{'service':'etl'}}]"
 

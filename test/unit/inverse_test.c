@@ -22,7 +22,7 @@ static void expect2(const char *channel, const char *first, const char *second, 
     json_t *mappings = json_pack("[{s:[s], s:s, s:s}]", "collections", "c 1", "channel", channel, "event", "log");
     struct mapping_set *set = NULL;
     struct mapping_problem problem;
-    assert_int_equal(mapping_set_new(mappings, &(struct mapping_set_options){"db", NULL}, &set, &problem), 0);
+    assert_int_equal(mapping_set_new(mappings, &(struct mapping_set_options){.database = "db"}, &set, &problem), 0);
     json_decref(mappings);
     struct slice patterns[] = {text(first), text(second ? second : "")};
     bson_t *filter = bson_new();
@@ -86,6 +86,47 @@ static void test_patterns(void **state)
     expect2("x:{w}", "y", "x:a", "{'$or':[{'$and':[{'$or':[{'$and':[{'w':{'$in':['a']}}]}]}]}]}");
 }
 
+/* Of tailwater's own collection, in a set whose mapping gives logs:{w}. */
+static void expect_own(const char *first, const char *second, const char *query)
+{
+    const struct mapping_set_options options = {.database = "db", .own_collection = "own"};
+    json_t *mappings = tree("[{'collections':['a'],'channel':'logs:{w}'}]");
+    struct mapping_set *set = NULL;
+    struct mapping_problem problem;
+    assert_int_equal(mapping_set_new(mappings, &options, &set, &problem), 0);
+    struct slice patterns[] = {text(first), text(second ? second : "")};
+    bson_t *got = bson_new(), *want = document(query);
+    bool any = inverse_filter(mapping_set_at(set, 1), text("own"), patterns, second ? 2 : 1, got);
+    assert_int_equal(any, !bson_empty(want));
+    if (!bson_equal(got, want)) {
+        fail_msg("%s: %s", first, bson_as_canonical_extended_json(got, NULL));
+    }
+    bson_destroy(got);
+    bson_destroy(want);
+    mapping_set_free(set);
+    json_decref(mappings);
+}
+
+#define REGEX(text) "{'$or':[{'channel':{'$regularExpression':{'pattern':'" text "','options':''}}}]}"
+
+static void test_own_collection(void **state)
+{
+    (void)state;
+    expect_own("metrics:w1", NULL, "{'$or':[{'channel':{'$in':['metrics:w1']}}]}");
+    expect_own("metrics:w1", "alerts:%2A", "{'$or':[{'channel':{'$in':['metrics:w1','alerts:%2A']}}]}");
+    expect_own("logs:w1", NULL, "{}"); /* the mappings' */
+    expect_own("logs:w1", "logs:w1:f1", "{'$or':[{'channel':{'$in':['logs:w1:f1']}}]}");
+    expect_own("*", NULL, "{'$or':[{}]}");
+    expect_own("metrics:*", NULL, REGEX("^metrics:"));
+    expect_own("a:*:*", NULL, REGEX("^a:[^:]+:"));
+    expect_own("a:*:c", NULL, REGEX("^a:[^:]+:c$"));
+    expect_own("*:c", NULL, REGEX("^[^:]+:c$"));
+    expect_own("a.b+(c)|d\\e:*", NULL, REGEX("^a\\\\.b\\\\+\\\\(c\\\\)\\\\|d\\\\\\\\e:"));
+    expect_own("m:*", "m:w1",
+                   "{'$or':[{'channel':{'$regularExpression':{'pattern':'^m:','options':''}}},"
+               "{'channel':{'$in':['m:w1']}}]}");
+}
+
 static void expect_values(const char *value, const char *array)
 {
     bson_t *got = bson_new(), *want = document(array);
@@ -119,6 +160,7 @@ int main(void)
         cmocka_unit_test(test_what_needs_no_document),
         cmocka_unit_test(test_texts),
         cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_own_collection),
         cmocka_unit_test(test_values_of_a_text),
     };
     return cmocka_run_group_tests_name("inverse", tests, NULL, NULL);

@@ -13,24 +13,39 @@
 #include "document.h"
 
 static const char *const own[] = {"shop.tailwater_events", "shop.grants", "other.tailwater_events", NULL};
-static const struct mapping_set_options options = {"shop", own};
+static const struct mapping_set_options options = {.database = "shop", .own_namespaces = own};
 
 static struct slice text(const char *s)
 {
     return (struct slice){s, strlen(s)};
 }
 
-/* source: the mappings array, or NULL. */
-static struct mapping_set *compiled(const char *source)
+static struct mapping_set *compiled_with(const char *source, const struct mapping_set_options *with)
 {
     json_t *mappings = source ? tree(source) : NULL;
     struct mapping_set *set = NULL;
     struct mapping_problem problem;
-    if (mapping_set_new(mappings, &options, &set, &problem) != 0) {
+    if (mapping_set_new(mappings, with, &set, &problem) != 0) {
         fail_msg("%s: %s", problem.path, problem.error.text);
     }
     json_decref(mappings);
     return set;
+}
+
+/* source: the mappings array, or NULL. */
+static struct mapping_set *compiled(const char *source)
+{
+    return compiled_with(source, &options);
+}
+
+/* The same, with tailwater's own collection. */
+static struct mapping_set *publishing(const char *source)
+{
+    static const char *const patterns[] = {"metrics:*", "alerts:*:all", NULL};
+    struct mapping_set_options with = options;
+    with.own_collection = "tailwater_events";
+    with.own_patterns = patterns;
+    return compiled_with(source, &with);
 }
 
 /* members: of the second of two mappings, behind collections and channel. */
@@ -134,9 +149,9 @@ static void test_globs(void **state)
     mapping_set_free(set);
 }
 
-static void check_scope(const char *source, enum mapping_scope scope, const char *database, const char *collection)
+static void check_scope_of(struct mapping_set *set, enum mapping_scope scope, const char *database,
+                           const char *collection)
 {
-    struct mapping_set *set = compiled(source);
     const char *got_database, *got_collection;
     assert_int_equal(mapping_set_scope(set, &got_database, &got_collection), scope);
     if (database) {
@@ -146,6 +161,11 @@ static void check_scope(const char *source, enum mapping_scope scope, const char
         assert_string_equal(got_collection, collection);
     }
     mapping_set_free(set);
+}
+
+static void check_scope(const char *source, enum mapping_scope scope, const char *database, const char *collection)
+{
+    check_scope_of(compiled(source), scope, database, collection);
 }
 
 static void test_scope(void **state)
@@ -161,11 +181,10 @@ static void test_scope(void **state)
                 MAPPING_SCOPE_CLUSTER, NULL, NULL);
 }
 
-static void check_pipeline(const char *source, bool drop, const char *expected)
+static void check_pipeline_of(struct mapping_set *set, bool drop, const char *expected)
 {
-    struct mapping_set *set = compiled(source);
     bson_t stages = BSON_INITIALIZER;
-    mapping_set_pipeline(set, drop, &stages);
+    mapping_set_pipeline(set, drop, false, &stages);
     bson_t *wrapped = BCON_NEW("stages", BCON_ARRAY(&stages));
     char *json = bson_as_relaxed_extended_json(wrapped, NULL);
     json_t *got = json_loads(json, 0, NULL), *want = tree(expected);
@@ -178,6 +197,11 @@ static void check_pipeline(const char *source, bool drop, const char *expected)
     bson_free(json);
     bson_destroy(&stages);
     mapping_set_free(set);
+}
+
+static void check_pipeline(const char *source, bool drop, const char *expected)
+{
+    check_pipeline_of(compiled(source), drop, expected);
 }
 
 #define SMALL_KEY "{'$lt':[{'$bsonSize':'$documentKey'},4096]}"
@@ -345,14 +369,57 @@ static void test_catalog(void **state)
     mapping_set_free(set);
 }
 
+/* --- tailwater's own collection ------------------------------------------------------------------- */
+
+static void test_own_mapping(void **state)
+{
+    (void)state;
+    struct mapping_set *set = publishing("[{'collections':['*'],'channel':'logs:{w}','level':'level'}]");
+    const struct mapping *last = mapping_set_at(set, 1);
+    assert_int_equal(mapping_set_count(set), 2);
+    assert_false(mapping_is_own(mapping_set_at(set, 0)));
+    assert_true(mapping_is_own(last));
+    assert_ptr_equal(mapping_set_of(last), set);
+    check_takes(set, "shop", "tailwater_events", 1);
+    check_takes(set, "shop", "a", 0);
+    check_takes(set, "shop", "grants", -1);
+    check_takes(set, "other", "tailwater_events", -1);
+    assert_string_equal(mapping_order(last), "at");
+    assert_true(mapping_takes(last, 'i'));
+    assert_false(mapping_takes(last, 'r'));
+    bson_t *bson = document("{'level':'error','at':{'$date':{'$numberLong':'5'}}}");
+    int64_t wall_ms = 0;
+    assert_int_equal(mapping_level(last, bson), FRAME_LEVEL_NONE);
+    assert_int_equal(mapping_time(last, bson, &wall_ms), 0);
+    assert_int_equal(wall_ms, 5);
+    bson_destroy(bson);
+    struct buffer pattern = BUFFER_INIT;
+    mapping_collection_pattern(last, text("shop"), text("tailwater_events"), &pattern);
+    assert_string_equal(buffer_text(&pattern), "*");
+    buffer_fini(&pattern);
+    mapping_set_free(set);
+}
+
+static void test_own_stream(void **state)
+{
+    (void)state;
+    check_scope_of(publishing("[{'collections':['a'],'channel':'x'}]"), MAPPING_SCOPE_DATABASE, "shop", NULL);
+    check_scope_of(publishing("[{'collections':['a'],'database':'other','channel':'x'}]"), MAPPING_SCOPE_CLUSTER, NULL,
+                   NULL);
+    check_pipeline_of(publishing("[{'collections':['*'],'channel':'x','operations':['insert','replace']}]"), false,
+                      "[{'$match':{'operationType':{'$in':['insert','replace']},'$or':["
+                      "{'operationType':{'$in':['insert','replace']},"
+                      "'ns.coll':{'$nin':[" SYSTEM ",'tailwater_events','grants']}},"
+                      "{" INSERT ",'ns.coll':{'$in':['tailwater_events']}}]}}," PROJECT "]");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_refusals),  cmocka_unit_test(test_first_mapping_takes_it),
-        cmocka_unit_test(test_globs),     cmocka_unit_test(test_scope),
-        cmocka_unit_test(test_pipeline),  cmocka_unit_test(test_accessors),
-        cmocka_unit_test(test_levels),    cmocka_unit_test(test_times),
-        cmocka_unit_test(test_patterns),  cmocka_unit_test(test_catalog),
+        cmocka_unit_test(test_refusals),    cmocka_unit_test(test_first_mapping_takes_it), cmocka_unit_test(test_globs),
+        cmocka_unit_test(test_scope),       cmocka_unit_test(test_pipeline),    cmocka_unit_test(test_accessors),
+        cmocka_unit_test(test_levels),      cmocka_unit_test(test_times),       cmocka_unit_test(test_patterns),
+        cmocka_unit_test(test_catalog),     cmocka_unit_test(test_own_mapping), cmocka_unit_test(test_own_stream),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -60,7 +60,7 @@ static void test_table(void **state)
         const struct option *option = options_at(i);
         assert_ptr_equal(options_find(option->name), option);
         assert_int_equal(option_index(option), i);
-        assert_true(strspn(option->name, "abcdefghijklmnopqrstuvwxyz_.") == strlen(option->name));
+        assert_true(strspn(option->name, "abcdefghijklmnopqrstuvwxyz0123456789_.") == strlen(option->name));
         assert_true(option->help[strlen(option->help) - 1] == '.');
         assert_non_null(option->unit);
         for (size_t k = 0; k < i; k++) {

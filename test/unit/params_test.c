@@ -63,7 +63,9 @@ static void test_query(void **state)
 static void test_query_refused(void **state)
 {
     (void)state;
-    static const char *const bad[] = {"a=%", "a=%4", "a=%zz", "a=%4g", "a=%00", "a=x%00y", "%00=1", "%=1", "a=1&b=%"};
+    static const char *const bad[] = {"a=%",   "a=%4",  "a=%zz",  "a=%4g",      "a=%00",        "a=x%00y", "%00=1", "%=1",
+                                      "a=1&b=%", "a=%ff", "%c3=1", "a=x%c0%80y", "a=%ed%a0%80", "a=\xff",
+                                      "a=%f4%90%80%80"};
     for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
         struct error err = {0};
         assert_null(from_query(bad[i], &err));

@@ -37,6 +37,21 @@ static int tear_down(void **state)
     return 0;
 }
 
+/* Grant what is asked for as far as this list of patterns, joined by commas, goes. */
+static int grant(const struct http_context *context, struct subscription *s, const char *patterns, const char **code)
+{
+    char copy[2000], *list[64], *rest = copy, *pattern;
+    unsigned count = 0;
+    struct error err;
+    snprintf(copy, sizeof copy, "%s", patterns);
+    while ((pattern = strsep(&rest, ",")) != NULL && count < 64) {
+        if (*pattern) {
+            list[count++] = pattern;
+        }
+    }
+    return subscription_grant(s, context, list, count, code, &err);
+}
+
 static int make(struct http_context *context, const char *query, const char *template, struct subscription **s,
                 const char **code)
 {
@@ -47,7 +62,7 @@ static int make(struct http_context *context, const char *query, const char *tem
     int rc = subscription_new(params, template ? &alias : NULL, context, s, code, &err);
     assert_true(rc == 0 || err.text[0] != '\0');
     params_free(params);
-    return rc;
+    return rc == 0 ? grant(context, *s, "*", code) : rc;
 }
 
 /* The list and what is unmatched, joined by spaces: "a b | c". */
@@ -191,7 +206,7 @@ static int change(struct http_context *context, const char *query, const char *a
     int rc = subscription_changed(old, &wanted, context, s, code, &err);
     assert_true(rc == 0 || err.text[0] != '\0');
     subscription_free(old);
-    return rc;
+    return rc == 0 ? grant(context, *s, "*", code) : rc;
 }
 
 static void expect_change(struct http_context *context, const char *query, const char *add, const char *remove,
@@ -250,6 +265,87 @@ static void test_change_refused(void **state)
     expect_change(*state, "channels=a,b,c,d,e", "f", "a", "b c d e f | b c d e f");
 }
 
+/* What is asked for, what is granted; the list, what is unmatched and what is denied: "a b | c ! d". */
+static void expect_granted(struct http_context *context, const char *query, const char *patterns, const char *want)
+{
+    struct subscription *all, *s;
+    const char *code = NULL;
+    char text[2000] = "";
+    assert_int_equal(make(context, query, NULL, &all, &code), 0);
+    s = subscription_copy_asked(all);
+    subscription_free(all);
+    assert_int_equal(grant(context, s, patterns, &code), 0);
+    write_list(s, text, sizeof text);
+    for (unsigned i = 0; i < s->denied_count; i++) {
+        snprintf(text + strlen(text), sizeof text - strlen(text), "%s%s", i ? " " : " ! ", s->denied[i]);
+    }
+    assert_string_equal(text, want);
+    subscription_free(s);
+}
+
+static void test_granted(void **state)
+{
+    expect_granted(*state, "channels=logs:*", "logs:etl:w1:*", "logs:etl:w1:*");
+    expect_granted(*state, "channels=logs:etl:w1:f1", "logs:etl:*", "logs:etl:w1:f1");
+    expect_granted(*state, "channels=logs:etl:w1:f1,logs:api:w1:f1", "logs:etl:*,logs:etl:w1:f1",
+                   "logs:etl:w1:f1 ! logs:api:w1:f1");
+    expect_granted(*state, "channels=logs:*:w1:*", "logs:etl:*,logs:api:*:f2", "logs:api:w1:f2 logs:etl:w1:*");
+    expect_granted(*state, "channels=logs:etl:*,logs:*:w1:f1", "logs:etl:w1:f1", "logs:etl:w1:f1");
+    expect_granted(*state, "channels=a", "", " ! a");
+    expect_granted(*state, "channels=*", "*:*:w1:f1", "*:*:w1:f1");
+    expect_granted(*state, "channels=*", "alerts:%2A,logs:api:a%3Ab:c", "alerts:%2A logs:api:a%3Ab:c");
+}
+
+/* Of what is denied not even that it does not exist is told; of a widened one neither. */
+static void test_granted_tells_nothing(void **state)
+{
+    expect_granted(*state, "channels=nothing:there,logs:etl:w1:f1", "logs:*", "logs:etl:w1:f1 ! nothing:there");
+    expect_granted(*state, "channels=nothing:there", "*", "nothing:there | nothing:there");
+    expect_granted(*state, "channels=logs:w1:f1", "logs:api:*", "logs:api:w1:f1");
+    expect_granted(*state, "channels=logs:w1:f1", "logs:api:w2:*", " ! logs:w1:f1");
+}
+
+static void test_granted_too_much(void **state)
+{
+    struct subscription *s;
+    const char *code = NULL;
+    struct error err;
+    static char texts[5000][16];
+    static char *patterns[5000];
+    for (int i = 0; i < 5000; i++) {
+        snprintf(texts[i], sizeof texts[i], "logs:etl:w%d", i);
+        patterns[i] = texts[i];
+    }
+    assert_int_equal(make(*state, "channels=logs:*", NULL, &s, &code), 0);
+    struct subscription *again = subscription_copy_asked(s);
+    assert_int_equal(subscription_grant(again, *state, patterns, 5000, &code, &err), -1);
+    assert_string_equal(code, "too_many_channels");
+    subscription_free(again);
+    again = subscription_copy_asked(s);
+    assert_int_equal(subscription_grant(again, *state, patterns, 4000, &code, &err), 0);
+    assert_int_equal(again->count, 4000);
+    assert_true(subscription_covers(again, "logs:etl:w7", 11));
+    assert_false(subscription_covers(again, "logs:etl:*", 10));
+    subscription_free(again);
+    subscription_free(s);
+}
+
+/* The same for the same questions, in whatever order. */
+static void test_asked(void **state)
+{
+    const char *const queries[] = {"channels=b,logs:w1:f1,a", "channels=a,b,a,logs:w1:f1"};
+    for (int i = 0; i < 2; i++) {
+        struct subscription *s;
+        const char *code;
+        struct buffer asked = BUFFER_INIT;
+        assert_int_equal(make(*state, queries[i], NULL, &s, &code), 0);
+        subscription_append_asked(s, &asked);
+        assert_string_equal(buffer_text(&asked), "a,b,logs:w1:f1");
+        buffer_fini(&asked);
+        subscription_free(s);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -262,6 +358,10 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_change, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_change_of_widened_channels, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_change_refused, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_granted, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_granted_tells_nothing, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_granted_too_much, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_asked, set_up, tear_down),
     };
     return cmocka_run_group_tests_name("subscription", tests, NULL, NULL);
 }

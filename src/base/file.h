@@ -1,8 +1,8 @@
 /*
- * file - read a small file whole. Thread: main, before others start (it blocks).
+ * file - read a small file whole. Thread: main only, it blocks.
  */
-#ifndef TAILWATER_APP_FILE_H
-#define TAILWATER_APP_FILE_H
+#ifndef TAILWATER_BASE_FILE_H
+#define TAILWATER_BASE_FILE_H
 
 #include "buffer.h"
 #include "error.h"

@@ -1,0 +1,108 @@
+/* tally - see tally.h. */
+#include "tally.h"
+
+#include "buffer.h"
+#include "hash.h"
+
+#include <pthread.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Strangers choose the keys: a seeded hash, so that they cannot choose collisions. */
+#undef HASH_FUNCTION
+#define HASH_FUNCTION(key, len, value) ((value) = (unsigned)hash_bytes(hash_process_key(), (key), (len)))
+#include <uthash.h>
+
+struct tally_entry {
+    uint64_t count;
+    UT_hash_handle hh;
+    char key[];
+};
+
+struct tally {
+    pthread_mutex_t lock;
+    struct tally_entry *entries;
+};
+
+struct tally *tally_new(void)
+{
+    struct tally *tally = memory_zero(1, sizeof *tally);
+    pthread_mutex_init(&tally->lock, NULL);
+    return tally;
+}
+
+static void forget(struct tally *tally, struct tally_entry *entry)
+{
+    HASH_DELETE(hh, tally->entries, entry);
+    free(entry);
+}
+
+void tally_free(struct tally *tally)
+{
+    struct tally_entry *entry, *next;
+    if (!tally) {
+        return;
+    }
+    HASH_ITER(hh, tally->entries, entry, next)
+    {
+        forget(tally, entry);
+    }
+    pthread_mutex_destroy(&tally->lock);
+    free(tally);
+}
+
+static struct tally_entry *find(const struct tally *tally, const void *key, size_t len)
+{
+    struct tally_entry *entry;
+    HASH_FIND(hh, tally->entries, key, len, entry);
+    return entry;
+}
+
+static struct tally_entry *make(struct tally *tally, const void *key, size_t len)
+{
+    struct tally_entry *entry = memory_zero(1, sizeof *entry + len);
+    memcpy(entry->key, key, len);
+    HASH_ADD_KEYPTR(hh, tally->entries, entry->key, len, entry);
+    return entry;
+}
+
+int tally_add(struct tally *tally, const void *key, size_t len, uint64_t max)
+{
+    pthread_mutex_lock(&tally->lock);
+    struct tally_entry *entry = find(tally, key, len);
+    bool is_full = entry && max && entry->count >= max;
+    if (!is_full) {
+        entry = entry ? entry : make(tally, key, len);
+        entry->count++;
+    }
+    pthread_mutex_unlock(&tally->lock);
+    return is_full ? -1 : 0;
+}
+
+void tally_remove(struct tally *tally, const void *key, size_t len)
+{
+    pthread_mutex_lock(&tally->lock);
+    struct tally_entry *entry = find(tally, key, len);
+    if (entry && --entry->count == 0) {
+        forget(tally, entry);
+    }
+    pthread_mutex_unlock(&tally->lock);
+}
+
+size_t tally_keys(struct tally *tally)
+{
+    pthread_mutex_lock(&tally->lock);
+    size_t count = HASH_COUNT(tally->entries);
+    pthread_mutex_unlock(&tally->lock);
+    return count;
+}
+
+uint64_t tally_count(struct tally *tally, const void *key, size_t len)
+{
+    pthread_mutex_lock(&tally->lock);
+    struct tally_entry *entry = find(tally, key, len);
+    uint64_t count = entry ? entry->count : 0;
+    pthread_mutex_unlock(&tally->lock);
+    return count;
+}
