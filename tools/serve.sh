@@ -39,6 +39,29 @@ choose_port() {
   port=$free
 }
 
+# Without a configuration of the user's, one of its own: everyone on this machine reads, a service token publishes.
+write_config() {
+  local made file=$RUN_DIR/tailwater.yaml
+  [ -z "${TAILWATER_CONFIG-}" ] || return 0
+  if ! [ -f "$RUN_DIR/tokens" ]; then
+    (
+      umask 077
+      made=$("$BUILD_DIR/src/app/tailwater" token hash --new)
+      sed -n "s/^token: /SERVICE_TOKEN=/p; s/^token_sha256: /SERVICE_SHA256=/p" <<<"$made" >"$RUN_DIR/tokens"
+    )
+  fi
+  # shellcheck source=/dev/null
+  . "$RUN_DIR/tokens"
+  cat >"$file" <<END
+# Written by ./run, for trying things out: everyone on this machine may read everything.
+auth:
+  anonymous: ["*"]
+  services:
+    - { name: demo, service: etl, token_sha256: $SERVICE_SHA256, publish: ["*"] }
+END
+  export TAILWATER_CONFIG=$file
+}
+
 # A MongoDB of the user's: can it be tailed?
 check_mongodb() {
   local answer
@@ -82,6 +105,13 @@ print_welcome() {
   Insert     mongosh "$uri" --eval 'db.etl.insertOne({workspace_id: "workspace123",
                workflow_id: "workflow456", level: "INFO", message: "hello"})'
   Health     http://localhost:$port/health
+END
+  [ -z "${SERVICE_TOKEN-}" ] || cat <<END
+  Publish    curl http://localhost:$port/api/logs/publish -H 'Authorization: Bearer $SERVICE_TOKEN' \\
+               -H 'Content-Type: application/json' -d '{"service": "etl", "workspace_id": "workspace123",
+               "workflow_id": "workflow456", "logData": {"level": "INFO", "message": "hello"}}'
+END
+  cat <<END
 
   Ctrl-C stops everything that was started here. Logs and data are in $RUN_DIR; ./run clean removes them.
 END
@@ -98,6 +128,7 @@ serve() {
   need "to build tailwater" "${BUILD_NEEDS[@]}"
   build "$BUILD_DIR"
   choose_port
+  write_config
   if [ "${MONGODB_URI-}" ]; then
     own=
     check_mongodb

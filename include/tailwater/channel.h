@@ -30,6 +30,9 @@ bool tailwater_pattern_match(const char *pattern, size_t pattern_len, const char
 /* Is there any channel that both valid patterns match? */
 bool tailwater_pattern_overlap(const char *a, size_t a_len, const char *b, size_t b_len);
 
+/* The same for any of several valid patterns, joined by commas. */
+bool tailwater_patterns_overlap(const char *list, size_t list_len, const char *b, size_t b_len);
+
 /*
  * The pattern (or channel) of exactly those channels that both valid patterns match; there is always one. Returns its
  * length (no NUL), or 0 when there is no such channel. out: TAILWATER_CHANNEL_MAX bytes.

@@ -3,6 +3,7 @@
 
 #include "config_auth.h"
 #include "log.h"
+#include "options.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -90,8 +91,42 @@ static bool opens(const struct access_reload *reload, const struct config *confi
     return reload->config->has_auth && !config->has_auth;
 }
 
+/* Rules of who may do what are, and what they are made of. */
+static bool is_taken(const char *option)
+{
+    return strncmp(option, "auth.", 5) == 0 && strcmp(option, "auth.grants_collection") != 0;
+}
+
+static bool has_changed(const struct option *option, const struct config *before, const struct config *now)
+{
+    struct buffer a = BUFFER_INIT, b = BUFFER_INIT;
+    option_append_value(option, before, &a);
+    option_append_value(option, now, &b);
+    bool changed = strcmp(buffer_text(&a), buffer_text(&b)) != 0;
+    buffer_fini(&a);
+    buffer_fini(&b);
+    return changed;
+}
+
+/* Whoever changes more than can be taken while running should not believe that it was. */
+static void tell_rest(const struct config *before, const struct config *now)
+{
+    struct buffer names = BUFFER_INIT;
+    for (size_t i = 0; i < options_count(); i++) {
+        const struct option *option = options_at(i);
+        if (!is_taken(option->name) && has_changed(option, before, now)) {
+            buffer_printf(&names, "%s%s", names.len ? ", " : "", option->name);
+        }
+    }
+    if (names.len) {
+        log_warn("config", "changed, but only taken at the next start: %s", buffer_text(&names));
+    }
+    buffer_fini(&names);
+}
+
 static bool accept_config(struct access_reload *reload, struct config *config)
 {
+    tell_rest(reload->config, config);
     for (unsigned i = 0; i < config->warning_count; i++) {
         log_warn("config", "%s", config->warnings[i]);
     }
@@ -113,7 +148,8 @@ bool access_reload_all(struct access_reload *reload)
         return false;
     }
     if (opens(reload, config)) {
-        log_warn("auth", "the new configuration has no auth and is refused, nothing was changed: open mode needs a start");
+        log_warn("auth",
+                 "the new configuration has no auth and is refused, nothing was changed: open mode needs a start");
         config_free(config);
         return false;
     }

@@ -1,6 +1,6 @@
 /*
- * access_reload - the rules of who may do what, made anew while the server runs: when the key set's file changes, and on
- * SIGHUP from the whole configuration. What cannot be read changes nothing. Thread: main.
+ * access_reload - the rules of who may do what, made anew while the server runs: when the key set's file changes, and
+ * on SIGHUP from the whole configuration. What cannot be read changes nothing. Thread: main.
  */
 #ifndef TAILWATER_APP_ACCESS_RELOAD_H
 #define TAILWATER_APP_ACCESS_RELOAD_H

@@ -3,6 +3,7 @@
 
 #include "change_stream.h"
 #include "cli.h"
+#include "grants_read.h"
 #include "poller.h"
 #include "server_facts.h"
 #include "stream_error.h"
@@ -84,6 +85,30 @@ static void print_facts(struct database *database, FILE *out)
     }
 }
 
+/* Can the grants be read, if this source is to follow them? Who they grant something is not told. */
+static int check_grants(const struct config *config, const struct config_source *source, struct database *database,
+                        FILE *out)
+{
+    struct error err = {0};
+    struct grants_list list = {0};
+    struct grants_place place = {.source = source->name, .max_bytes = (size_t)config->limits_grants_bytes};
+    if (!mapping_set_grants(source->mappings, &place.database, &place.collection)) {
+        return 0;
+    }
+    mongoc_client_t *client = database_pop(database, DATABASE_SEARCH);
+    int rc = client ? grants_read_all(client, &place, 0, &list, &err) : error_set(&err, "no connection to MongoDB");
+    if (client) {
+        database_push(database, DATABASE_SEARCH, client);
+    }
+    if (rc == 0) {
+        fprintf(out, "  %s: grants of %zu users\n", config->auth_grants_collection, list.count);
+    } else {
+        fprintf(out, "  %s: the grants cannot be read: %s\n", config->auth_grants_collection, err.text);
+    }
+    grants_list_fini(&list);
+    return rc == 0 || stream_error_action(err.code) == STREAM_UNAUTHORIZED ? rc : 1;
+}
+
 static int check_one(const struct config *config, const struct config_source *source, FILE *out)
 {
     struct error err;
@@ -94,10 +119,12 @@ static int check_one(const struct config *config, const struct config_source *so
     if (polls) {
         fprintf(out, "source %s (%s): mode polling: %s\n", source->name, source->label,
                 source_polling_sentence(polls));
+        rc = check_grants(config, source, database, out);
     } else if (rc == 0) {
         fprintf(out, "source %s (%s): mode change_stream: a change stream can be opened\n", source->name,
                 source->label);
         print_facts(database, out);
+        rc = check_grants(config, source, database, out);
     } else {
         fprintf(out, "source %s (%s): %s\n", source->name, source->label, err.text);
     }

@@ -21,7 +21,7 @@ static int fail(FILE *err_out, const struct error *err)
     return CLI_EXIT_FAILED;
 }
 
-/* Everything from in, without the line break at its end. Returns 0, or -1 when it is empty, too long or not printable. */
+/* All of in, without the line break at its end. Returns 0, or -1 when it is empty, too long or not printable. */
 static int read_token(FILE *in, struct buffer *out, struct error *err)
 {
     size_t n;
@@ -64,8 +64,8 @@ static int read_channels(const char *text, char ***out, unsigned *count, struct 
 static int no_secret(const struct config *config, struct error *err)
 {
     return error_set(err, config->auth_jwt_jwks_file
-                              ? "auth.jwt.secret is not configured: the keys of auth.jwt.jwks_file only check tokens, so let "
-                                "your login service make one, or configure a secret for development"
+                              ? "auth.jwt.secret is not configured: the keys of auth.jwt.jwks_file only check tokens, so "
+                                "let your login service make one, or configure a secret for development"
                               : "auth.jwt.secret is not configured: it is what tokens are signed with");
 }
 

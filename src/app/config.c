@@ -240,14 +240,15 @@ int config_check_listener(struct config *config, struct error *err)
     }
     memcpy(config->listen_host, address.host, sizeof config->listen_host);
     config->listen_port = config->port ? (int)config->port : address.port;
+    config->listens_on_loopback = address.loopback;
     config->open_mode = address.loopback && !config->has_auth;
     if (address.loopback || config->has_auth) {
         return check_test_endpoints(config, &address, err);
     }
     if (!config->insecure) {
         error_set(err,
-                  "listen: %s can be reached by other machines and there is no authentication: configure auth, listen on "
-                  "a loopback address (127.0.0.1:%d), or set insecure: true to serve everyone",
+                  "listen: %s can be reached by other machines and there is no authentication: configure auth, listen "
+                  "on a loopback address (127.0.0.1:%d), or set insecure: true to serve everyone",
                   address.host, config->listen_port);
         return config_error_of(config, "listen", err);
     }
@@ -271,7 +272,8 @@ static int load(struct config_loader *loader, const char *const *flags, enum sco
         config_check_origins(config, err) != 0) {
         return -1;
     }
-    if (scope == SCOPE_ALL && (config_read_sources(loader, err) != 0 || config_read_aliases(loader, err) != 0)) {
+    if (scope == SCOPE_ALL && (config_check_tls(config, err) != 0 || config_read_sources(loader, err) != 0 ||
+                               config_read_aliases(loader, err) != 0)) {
         return -1;
     }
     return config_make_access(config, err);
@@ -378,6 +380,15 @@ void config_free(struct config *config)
     free(config->file);
     free_flags(config->flags);
     free(config);
+}
+
+bool config_is_open_to_machine(const struct config *config)
+{
+    bool everything = false;
+    for (unsigned i = 0; i < config->auth_anonymous_count; i++) {
+        everything = everything || strcmp(config->auth_anonymous[i], "*") == 0;
+    }
+    return config->open_mode || (everything && config->listens_on_loopback && config->auth_proxy_count == 0);
 }
 
 const char *config_source_uri(const struct config *config, const struct config_source *source)

@@ -129,6 +129,7 @@ struct config {
     struct access *access; /* what all of auth makes; one reference */
     char listen_host[128]; /* from listen and port; without brackets */
     int listen_port;       /* 0: the system chooses */
+    bool listens_on_loopback;
     bool open_mode; /* no auth, and a loopback listener: everyone on this machine may read */
 
     char **warnings; /* sentences to log once, after log_configure() */
@@ -151,6 +152,10 @@ int config_load_auth(const char *file, const char *const *flags, struct config *
 
 /* Load again from the same file, flags and the environment of the process. Nothing changes in config. */
 int config_reload(const struct config *config, struct config **out, struct error *err);
+
+/* Is the listener a loopback address and everything readable without a token, in open mode or by auth.anonymous? Then a web
+ * page must not reach it through a name of its own (DNS rebinding). A proxy in front has names of its own. */
+bool config_is_open_to_machine(const struct config *config);
 
 /* The connection string of a source: its own or mongodb.uri. A secret. */
 const char *config_source_uri(const struct config *config, const struct config_source *source);

@@ -10,8 +10,8 @@
 #include "error.h"
 
 /*
- * Read the files of secrets and keys that a loaded configuration names, as they are now, and make the rules. Returns one
- * reference, or NULL with a sentence that names option and file, never a secret.
+ * Read the files of secrets and keys that a loaded configuration names, as they are now, and make the rules. Returns
+ * one reference, or NULL with a sentence that names option and file, never a secret.
  */
 struct access *config_auth_access(const struct config *config, struct error *err);
 

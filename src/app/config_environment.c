@@ -54,7 +54,7 @@ static int set_from_file(struct config *config, const struct option *option, con
     return 0;
 }
 
-/* Is what would be "…_FILE" of this option an option itself, as auth.jwt.secret_file is? That one keeps the file's name, so
+/* Is what would be "…_FILE" of this option an option itself, as auth.jwt.secret_file is? That one keeps the name, so
  * that the file can be read again. */
 static bool has_file_option(const struct option *option)
 {

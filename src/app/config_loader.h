@@ -48,7 +48,7 @@ int config_read_file(struct config_loader *loader, struct error *err);
 int config_read_environment(struct config_loader *loader, struct error *err);
 int config_read_flags(struct config_loader *loader, const char *const *flags, struct error *err);
 int config_read_auth(struct config_loader *loader, struct error *err);       /* config_auth.c: lists and checks */
-int config_read_auth_lists(struct config_loader *loader, struct error *err); /* config_auth_lists.c; part of the former */
+int config_read_auth_lists(struct config_loader *loader, struct error *err); /* config_auth_lists.c: part of it */
 int config_check_listener(struct config *config, struct error *err);
 int config_check_tls(struct config *config, struct error *err);
 int config_read_sources(struct config_loader *loader, struct error *err);

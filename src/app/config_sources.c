@@ -199,33 +199,6 @@ static const char **publish_patterns(const struct config *config)
     return patterns;
 }
 
-/* --- the grants' collection ------------------------------------------------------------------------ */
-
-/* NULL when it is "database.collection", else what is wrong. */
-static const char *grants_problem(const char *namespace)
-{
-    char database[NAMESPACE_MAX];
-    const char *dot = strchr(namespace, '.');
-    if (!dot || !dot[1] || (size_t)(dot - namespace) >= sizeof database || strlen(dot + 1) >= NAMESPACE_MAX) {
-        return "expected database.collection";
-    }
-    snprintf(database, sizeof database, "%.*s", (int)(dot - namespace), namespace);
-    if (connection_database_problem(database)) {
-        return "expected database.collection, and this is no name of a database";
-    }
-    return strchr(dot + 1, '$') || strncmp(dot + 1, "system.", 7) == 0 ? "such a collection is not possible" : NULL;
-}
-
-static int check_grants(const struct config *config, struct error *err)
-{
-    const char *problem = config->auth_grants_collection ? grants_problem(config->auth_grants_collection) : NULL;
-    if (!problem) {
-        return 0;
-    }
-    error_set(err, "auth.grants_collection: %s", problem);
-    return config_error_of(config, "auth.grants_collection", err);
-}
-
 /* --- mappings -------------------------------------------------------------------------------------- */
 
 static int compile_mappings(const struct source_reader *r, const json_t *mappings, const struct own_names *own,
@@ -314,9 +287,6 @@ int config_read_sources(struct config_loader *loader, struct error *err)
         return -1;
     }
     struct config *config = loader->config;
-    if (check_grants(config, err) != 0) {
-        return -1;
-    }
     unsigned count = list ? (unsigned)json_array_size(list) : 1;
     for (unsigned i = 0; i < count; i++) {
         struct source_reader reader = {loader, json_array_get(list, i), i, count == 1, &config->sources[i]};

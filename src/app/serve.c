@@ -105,7 +105,7 @@ static void make_settings(struct app *app)
     app->context.settings = (struct http_settings){
         .host = c->listen_host,
         .port = c->listen_port,
-        .open_mode = c->open_mode,
+        .check_host = config_is_open_to_machine(c),
         .origins = app->origins,
         .aliases = app->aliases,
         .alias_count = c->alias_count,
@@ -299,12 +299,22 @@ static void reload_tls(struct app *app)
     }
 }
 
+/* There are new rules of who may do what. */
+static void wake_loops(struct app *app)
+{
+    for (unsigned i = 0; i < app->loop_count; i++) {
+        mailbox_wake(loop_mailbox(app->loops[i]));
+    }
+}
+
 static void reload(struct app *app)
 {
     if (app->context.tls) {
         reload_tls(app);
     }
-    access_reload_all(app->access_reload);
+    if (access_reload_all(app->access_reload)) {
+        wake_loops(app);
+    }
 }
 
 static void wait_for_signal(struct app *app, const sigset_t *signals)
@@ -314,8 +324,8 @@ static void wait_for_signal(struct app *app, const sigset_t *signals)
     while ((received = sigtimedwait(signals, NULL, &second)) < 0 || received == SIGHUP) {
         if (received == SIGHUP) {
             reload(app);
-        } else {
-            access_reload_look(app->access_reload);
+        } else if (access_reload_look(app->access_reload)) {
+            wake_loops(app);
         }
     }
     log_info("serve", "%s: stopping", received == SIGTERM ? "SIGTERM" : "SIGINT");

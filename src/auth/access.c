@@ -1,4 +1,4 @@
-/* access - see access.h. Here: making it, services and admin. Who asks: access_identify.c; what they may: access_patterns.c */
+/* access - see access.h. Here: making it, services and admin. Who asks: access_identify.c; what: access_patterns.c */
 #include "access_inside.h"
 
 #include "buffer.h"

@@ -1,10 +1,10 @@
 /*
- * access - the rules of who may do what: keys, tickets, proxies, anonymous patterns, grants of the configuration, services
- * and the admin token (CONTRACT section 6). One immutable value, made from the configuration (and made anew when a key
+ * access - the rules of who may do what: keys, tickets, proxies, anonymous patterns, grants of the configuration,
+ * services and the admin token (CONTRACT section 6). One immutable value, made from the configuration (and made anew when a key
  * file changes), shared by reference; what the grants collection says is not in it (core/grants.h).
  *
- * access_holder is where the newest one hangs: the main thread puts, loops take a reference for each request. One mutex,
- * a leaf in the lock order. All functions take borrowed texts, never log a credential, and take time that does not
+ * access_holder is where the newest one hangs: the main thread puts, loops take a reference for each request. One
+ * mutex, a leaf in the lock order. All functions take borrowed texts, never log a credential, and take time that does not
  * depend on how much of a secret was guessed.
  */
 #ifndef TAILWATER_AUTH_ACCESS_H
@@ -79,7 +79,7 @@ const char *access_note_at(const struct access *access, unsigned index);
 /* What a request shows; NULL = not there. */
 struct access_request {
     const char *authorization; /* the header's value */
-    const char *cookies;       /* the Cookie header's value; the caller has checked that the request's Origin may use it */
+    const char *cookies;       /* the Cookie header's value; the caller has checked that the Origin may use it */
     const char *ticket;        /* the parameter's value */
     const char *subscription;  /* what a renewing ticket must be bound to; NULL where tickets are no way in */
     const char *user, *workspace; /* X-User-Id, X-Workspace-Id, only where the peer is a trusted proxy */
@@ -119,7 +119,7 @@ bool access_has_tickets(const struct access *access);
 /*
  * A ticket for this identity. subscription: NULL for one that opens any stream within ACCESS_TICKET_S; else one that
  * renews exactly this subscription, until the identity expires, at most ACCESS_RENEW_MAX_S. Where the identity never
- * expires, what is opened with its tickets does after ACCESS_RENEW_MAX_S, so that a stolen one cannot be renewed for ever.
+ * expires, what is opened with its tickets does after ACCESS_RENEW_MAX_S: a stolen one cannot be renewed for ever.
  * Returns text for free(), or NULL when tickets are off, the identity is anonymous or its claim is too large for a URL.
  */
 char *access_ticket(const struct access *access, const struct identity *identity, const char *subscription,
@@ -154,5 +154,8 @@ struct access_holder *access_holder_new(struct access *access); /* takes the ref
 void access_holder_free(struct access_holder *holder);           /* NULL is fine */
 struct access *access_holder_get(struct access_holder *holder);  /* one reference */
 void access_holder_put(struct access_holder *holder, struct access *access); /* takes the reference */
+
+/* How often rules were put: whoever sees another number than last time asks anew what may be read. Never locks. */
+uint64_t access_holder_version(const struct access_holder *holder);
 
 #endif

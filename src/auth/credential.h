@@ -6,7 +6,7 @@
 
 #include <stddef.h>
 
-/* The token of "Bearer TOKEN" (scheme in any case, exactly one space, visible ASCII); NULL when it is not of this form. */
+/* The token of "Bearer TOKEN" (scheme in any case, exactly one space, visible ASCII); NULL when it is not so. */
 const char *credential_bearer(const char *authorization, size_t *len);
 
 enum credential_cookie { CREDENTIAL_NO_COOKIE, CREDENTIAL_COOKIE, CREDENTIAL_COOKIES }; /* the last: more than one */

@@ -1,9 +1,9 @@
 /*
- * jws - signed texts in their compact form (RFC 7515), three parts of base64url; what tokens and tickets have in common.
+ * jws - signed texts in their compact form (RFC 7515), three parts of base64url: what tokens and tickets share.
  *
  * libcjose does the cryptography. Here is what it leaves open: strict base64url, JSON members only once, no critical
- * extensions, the length of signatures (libcjose compares a short HMAC with bytes behind its end), and one algorithm for
- * one key. Keys are only read: any thread, and several threads may use one key at the same time.
+ * extensions, the length of signatures (libcjose compares a short HMAC beyond its end), and one algorithm for one
+ * key. Keys are only read: any thread, and several threads may use one key at the same time.
  *
  * After each use of the library OpenSSL's queue of errors is emptied: what is left there would be taken for an error of
  * the TLS connection that the thread serves next.
@@ -41,8 +41,8 @@ int jws_read(const char *text, size_t len, struct jws *out, struct error *err);
 void jws_fini(struct jws *jws);
 
 /*
- * Check the signature with this key, of which the caller knows that it is meant for jws->alg. Returns the payload, a new
- * reference to an object; NULL when the signature is wrong, and with *malformed also set when it is right, but the
+ * Check the signature with this key, of which the caller knows that it is meant for jws->alg. Returns the payload, a
+ * new reference to an object; NULL when the signature is wrong, and with *malformed also set when it is right, but the
  * payload is no JSON object or has a member twice.
  */
 json_t *jws_verify(const struct jws *jws, const cjose_jwk_t *key, size_t signature_len, bool *malformed);

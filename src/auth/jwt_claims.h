@@ -16,8 +16,8 @@ int jwt_claims_check(const json_t *claims, const struct jwt_rules *rules, int64_
 /* Who it is about, and what it grants. Returns an identity with one reference, or NULL with *err. */
 struct identity *jwt_claims_identity(const json_t *claims, const struct jwt_rules *rules, struct error *err);
 
-/* Take the valid channels and patterns out of an array of texts, or of one text with spaces or commas between them; what
- * is not valid is left out. Returns 0, or -1 when there are more than IDENTITY_CLAIMED_MAX. */
+/* Take the valid channels and patterns out of an array of texts, or of one text with spaces or commas between them;
+ * what is not valid is left out. Returns 0, or -1 when there are more than IDENTITY_CLAIMED_MAX. */
 int jwt_claims_patterns(const json_t *claim, char ***out, unsigned *count);
 
 #endif

@@ -159,7 +159,8 @@ static int read_type(const json_t *jwk, struct jwt_key *key, struct error *err)
     if (strcmp(kty, "oct") == 0) {
         return read_oct(jwk, key, err);
     }
-    return strcmp(kty, "OKP") == 0 ? jws_refuse_alg("EdDSA", err) : error_set(err, "its kty is none of RSA, EC and oct");
+    return strcmp(kty, "OKP") == 0 ? jws_refuse_alg("EdDSA", err)
+                                   : error_set(err, "its kty is none of RSA, EC and oct");
 }
 
 /* Only what verifying needs goes to the library: no private parts, nothing that is not looked at here. */

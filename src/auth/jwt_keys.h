@@ -39,7 +39,7 @@ void jwt_keys_fini(struct jwt_keys *keys);
 /* Returns 0, or -1 when the secret is too short. */
 int jwt_keys_add_secret(struct jwt_keys *keys, const char *secret, struct error *err);
 
-/* Add the keys of a set, or a single key. Returns 0, or -1 with *err when the text is none or no key in it can be used. */
+/* Add the keys of a set, or a single key. Returns 0, or -1 with *err when it is none or no key in it can be used. */
 int jwt_keys_add_set(struct jwt_keys *keys, const char *text, size_t len, struct error *err);
 
 /* The keys by which a token with this header may be signed; returns how many, at most JWT_KEYS_TRIED_MAX. */

@@ -1,7 +1,7 @@
 /*
  * ticket - a short signed text that carries an identity in a URL, for EventSource, which cannot send headers (CONTRACT
- * section 5). Signed by HS256 with a key that is derived from the ticket secret, so that a ticket is never a token, nor a
- * token a ticket, even where both secrets are the same. Any thread.
+ * section 5). Signed by HS256 with a key that is derived from the ticket secret, so that a ticket is never a token,
+ * nor a token a ticket, even where both secrets are the same. Any thread.
  */
 #ifndef TAILWATER_AUTH_TICKET_H
 #define TAILWATER_AUTH_TICKET_H

@@ -157,6 +157,22 @@ bool tailwater_pattern_overlap(const char *a, size_t a_len, const char *b, size_
     return !a && !b;
 }
 
+bool tailwater_patterns_overlap(const char *list, size_t list_len, const char *b, size_t b_len)
+{
+    for (;;) {
+        const char *comma = memchr(list, ',', list_len);
+        size_t len = comma ? (size_t)(comma - list) : list_len;
+        if (tailwater_pattern_overlap(list, len, b, b_len)) {
+            return true;
+        }
+        if (!comma) {
+            return false;
+        }
+        list += len + 1;
+        list_len -= len + 1;
+    }
+}
+
 /* Append a segment, or what is left of a text, behind a ':' where it is not the first. Returns false when it does not fit. */
 static bool put(char *out, size_t *used, const char *text, size_t len)
 {

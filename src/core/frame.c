@@ -76,9 +76,9 @@ struct frame *frame_new_mode(struct event_id at)
     return frame_alloc(FRAME_MODE, at, (struct slice){NULL, 0}, 0);
 }
 
-struct frame *frame_new_oversize(struct event_id id, struct slice pattern)
+struct frame *frame_new_oversize(struct event_id id, struct slice patterns)
 {
-    return frame_alloc(FRAME_OVERSIZE, id, pattern, 0);
+    return frame_alloc(FRAME_OVERSIZE, id, patterns, 0);
 }
 
 struct frame *frame_new_grants(struct event_id id, struct grant_set *grants)

@@ -29,7 +29,7 @@ enum frame_kind {
     FRAME_EVENT,    /* a document */
     FRAME_LOSS,     /* the source lost what lies between gap_from and id */
     FRAME_MODE,     /* the source is followed in another way (source.h) from this position on */
-    FRAME_OVERSIZE, /* an event too large to be read; channel is the pattern of what it could have been */
+    FRAME_OVERSIZE, /* an event too large to be read; channel: the patterns of what it could have been, joined by commas */
     FRAME_GRANTS,   /* the grants of one user have changed, or of all: takes effect here */
 };
 
@@ -88,8 +88,8 @@ struct frame *frame_new_loss(uint64_t from, struct event_id to, struct rows *row
 /* A change of mode at this position; gives one reference. */
 struct frame *frame_new_mode(struct event_id at);
 
-/* An oversize event that could have gone to any channel of pattern; gives one reference. */
-struct frame *frame_new_oversize(struct event_id id, struct slice pattern);
+/* An oversize event that could have gone to any channel of these patterns, joined by commas; gives one reference. */
+struct frame *frame_new_oversize(struct event_id id, struct slice patterns);
 
 /* A change of grants at this point; gives one reference. Takes the set, which may be NULL: all were loaded anew. */
 struct frame *frame_new_grants(struct event_id id, struct grant_set *grants);

@@ -132,7 +132,7 @@ static void add_entry(struct grant_book *book, struct grant_set *set)
 static bool has_room(struct grant_book *book, const struct grant_set *set)
 {
     if (book->bytes + grant_set_cost(set) > book->max_bytes) {
-        remove_all(book, true); /* better that one old change is taken for news than that somebody loses what is granted */
+        remove_all(book, true); /* that an old change may be taken for news is better than to lose what is granted */
     }
     return book->bytes + grant_set_cost(set) <= book->max_bytes;
 }

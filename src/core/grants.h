@@ -3,8 +3,8 @@
  * (CONTRACT section 6).
  *
  * A grant_set is what one user's document said at one cluster time; immutable, shared by reference, any thread. The
- * grant_book holds the newest set of every user. Its writer is the thread that follows the collection (the watcher of the
- * source that holds it); loops read. One mutex, a leaf in the lock order.
+ * grant_book holds the newest set of every user. Its writer is the thread that follows the collection (the watcher of
+ * the source that holds it); loops read. One mutex, a leaf in the lock order.
  *
  * Who had something once is kept with an empty set, so that a reader of the past does not take an old change for news.
  *
@@ -40,7 +40,7 @@ size_t grant_set_cost(const struct grant_set *set);
 enum grant_book_state {
     GRANTS_LOADING, /* not known yet: nobody who depends on them may be let in */
     GRANTS_CURRENT,
-    GRANTS_STALE,   /* the collection could not be followed for longer than max_age: whoever depends on it is sent away */
+    GRANTS_STALE,   /* it could not be followed for longer than max_age: whoever depends on it is sent away */
 };
 
 struct grant_book;
@@ -51,16 +51,16 @@ void grant_book_free(struct grant_book *book); /* NULL is fine */
 
 /*
  * Writer: this is all there was at this cluster time, and what was known before is forgotten. Takes the references; the
- * array stays the caller's. A user whose patterns are as they were keeps the set, so that nobody is disturbed. Confirms.
+ * array stays the caller's. A user whose patterns are as they were keeps the set: nobody is disturbed. Confirms.
  * Returns 0, 1 when everyone has what they had, or -1 when it is more than max_bytes: nothing has changed then.
  */
 int grant_book_load(struct grant_book *book, struct grant_set *const *sets, size_t count, uint64_t time);
 
-/* Writer: one user's new set, also when it is empty (one reference is taken over). Returns 0, or -1 when it is more than
- * max_bytes: then the user has none, fail closed. */
+/* Writer: one user's new set, also when it is empty (one reference is taken over). Returns 0, or -1 when it is more
+ * than max_bytes: then the user has none, fail closed. */
 int grant_book_put(struct grant_book *book, struct grant_set *set);
 
-/* Writer: what is known cannot be relied on from this cluster time on. Nobody has anything; loading until it is loaded. */
+/* Writer: what is known cannot be relied on from this cluster time on. Nobody has anything; loading until a load. */
 void grant_book_unload(struct grant_book *book, uint64_t time);
 
 /* Writer: everything up to age_us ago is in. To be called at every answer of the stream that is followed. Nothing

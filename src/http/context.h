@@ -27,7 +27,7 @@ struct http_alias {
 struct http_settings {
     const char *host;
     int port;
-    bool open_mode;             /* anonymous reading on loopback: the Host header is checked */
+    bool check_host;            /* everyone on this machine may read everything: only to a Host on it */
     const char *const *origins; /* exact; NULL-terminated; a single "*" allows all without credentials */
     const struct http_alias *aliases;
     unsigned alias_count;

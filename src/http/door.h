@@ -1,6 +1,6 @@
 /*
- * door - how many connections of any kind one address may have. A trusted proxy comes in for many clients: its streams are
- * counted by whom it speaks for instead.
+ * door - how many connections of any kind one address may have. A trusted proxy comes in for many clients: its streams
+ * are counted by whom it speaks for instead.
  *
  * Any thread; the counts are shared by all loops.
  */

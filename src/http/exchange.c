@@ -412,7 +412,7 @@ static void on_answered(struct evhttp_request *request, void *arg)
     guard_next(g->guard);
 }
 
-/* Of every answer: nothing is what it is not called, and no address, which may hold a ticket, goes on to other sites. */
+/* Of every answer: it is what it is called, and its address, which may hold a ticket, goes on to no other site. */
 static void add_safe_headers(struct exchange *x)
 {
     exchange_add_header(x, "X-Content-Type-Options", "nosniff");

@@ -1,6 +1,8 @@
 /* head_check - see head_check.h. Here the request line, and what holds all parts together. */
 #include "head_inside.h"
 
+#include <arpa/inet.h>
+
 MALFORMED(bad_method, "the method is no token");
 MALFORMED(bad_target, "the request target has no valid form");
 MALFORMED(bad_version, "the request line does not end in an HTTP version");
@@ -71,7 +73,7 @@ static enum head_state on_empty_lf(struct head_check *c, unsigned char b)
 static enum head_state on_target_start(struct head_check *c, unsigned char b)
 {
     if (b == '/') {
-        return STATE_TARGET;
+        return STATE_TARGET_SLASH;
     }
     if (b == '*' && c->kind == KIND_OPTIONS) {
         return STATE_TARGET_STAR;
@@ -115,20 +117,72 @@ static enum head_state on_scheme_slashes(struct head_check *c, unsigned char b)
     return STATE_AUTHORITY_START;
 }
 
-static enum head_state on_authority_start(struct head_check *c, unsigned char b)
+/* Of a host in a target, where nothing needs to be percent-encoded. */
+static bool is_host(unsigned char b)
 {
-    return is_name(b) || b == '[' ? STATE_AUTHORITY : head_refuse(c, &bad_target);
+    return is_name(b) && b != '%';
 }
 
-static enum head_state on_authority(struct head_check *c, unsigned char b)
+static enum head_state on_authority_start(struct head_check *c, unsigned char b)
 {
-    if (is_name(b) || b == ':' || b == ']') {
-        return STATE_AUTHORITY;
+    if (b == '[') {
+        return STATE_ADDRESS;
     }
+    return is_host(b) ? STATE_AUTHORITY : head_refuse(c, &bad_target);
+}
+
+/* Behind an authority. */
+static enum head_state end_authority(struct head_check *c, unsigned char b)
+{
+    c->left = 0;
     if (b == ' ') {
         return STATE_VERSION;
     }
     return b == '/' || b == '?' ? STATE_TARGET : head_refuse(c, &bad_target);
+}
+
+static enum head_state on_authority(struct head_check *c, unsigned char b)
+{
+    if (is_host(b)) {
+        return STATE_AUTHORITY;
+    }
+    return b == ':' ? STATE_PORT : end_authority(c, b);
+}
+
+static bool is_ipv6(const struct head_check *c)
+{
+    char text[HEAD_WORD_BYTES + 1] = "";
+    struct in6_addr address;
+    memcpy(text, c->word, c->word_len);
+    return inet_pton(AF_INET6, text, &address) == 1;
+}
+
+static enum head_state on_address(struct head_check *c, unsigned char b)
+{
+    if (b == ']') {
+        bool valid = is_ipv6(c);
+        c->word_len = 0;
+        return valid ? STATE_ADDRESS_END : head_refuse(c, &bad_target);
+    }
+    if (!is_letter(b) && !is_digit(b) && b != ':' && b != '.') {
+        return head_refuse(c, &bad_target);
+    }
+    word_add(c, b);
+    return STATE_ADDRESS;
+}
+
+static enum head_state on_address_end(struct head_check *c, unsigned char b)
+{
+    return b == ':' ? STATE_PORT : end_authority(c, b);
+}
+
+static enum head_state on_port(struct head_check *c, unsigned char b)
+{
+    if (!is_digit(b)) {
+        return end_authority(c, b);
+    }
+    c->left = c->left * 10 + b - '0';
+    return c->left <= 65535 ? STATE_PORT : head_refuse(c, &bad_target);
 }
 
 static enum head_state on_target(struct head_check *c, unsigned char b)
@@ -137,6 +191,17 @@ static enum head_state on_target(struct head_check *c, unsigned char b)
         return STATE_VERSION;
     }
     return is_target(b) ? STATE_TARGET : head_refuse(c, &bad_target);
+}
+
+/* Behind the first slash: a second one would make evhttp look for a host. */
+static enum head_state on_target_slash(struct head_check *c, unsigned char b)
+{
+    return b == '/' ? STATE_TARGET_SLASHES : on_target(c, b);
+}
+
+static enum head_state on_target_slashes(struct head_check *c, unsigned char b)
+{
+    return is_host(b) ? STATE_TARGET_SLASHES : end_authority(c, b);
 }
 
 static enum head_state end_line(struct head_check *c)
@@ -159,7 +224,7 @@ static enum head_state on_version(struct head_check *c, unsigned char b)
     if (b == '\r') {
         return end_line(c);
     }
-    if (c->word_len == 8) {
+    if (c->word_len == 8 || b <= ' ') { /* at once: evhttp would take a line feed for the end of the line */
         return head_refuse(c, &bad_version);
     }
     word_add(c, b);
@@ -184,6 +249,11 @@ static enum head_state line_step(struct head_check *c, unsigned char b)
         [STATE_SCHEME_SLASHES] = on_scheme_slashes,
         [STATE_AUTHORITY_START] = on_authority_start,
         [STATE_AUTHORITY] = on_authority,
+        [STATE_ADDRESS] = on_address,
+        [STATE_ADDRESS_END] = on_address_end,
+        [STATE_PORT] = on_port,
+        [STATE_TARGET_SLASH] = on_target_slash,
+        [STATE_TARGET_SLASHES] = on_target_slashes,
         [STATE_TARGET] = on_target,
         [STATE_VERSION] = on_version,
         [STATE_LINE_LF] = on_line_lf,

@@ -6,7 +6,8 @@
  *
  * Refused besides what the RFC refuses, because a parser behind this one reads it differently or not at all: chunk
  * extensions and trailer fields, a tab beside Content-Length or Transfer-Encoding, equal repeated Content-Lengths, a
- * body with HEAD or TRACE, versions other than 1.0 and 1.1. Let through although the RFC does not name them: bytes in a
+ * body with HEAD or TRACE, versions other than 1.0 and 1.1, and what would be no host in a target that begins with "//" (the
+ * parser would take it for one). Let through although the RFC does not name them: bytes in a
  * target that browsers and curl do send unencoded ({ } | ^ ` [ ] \ " < > and everything above 0x7f).
  */
 #ifndef TAILWATER_HTTP_HEAD_CHECK_H
@@ -16,7 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { HEAD_FIELDS_MAX = 100, HEAD_WORD_BYTES = 32 };
+enum { HEAD_FIELDS_MAX = 100, HEAD_WORD_BYTES = 48 };
 
 struct head_limits {
     size_t header_bytes; /* request line and header lines with their ends */

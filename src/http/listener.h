@@ -11,7 +11,7 @@
 
 struct listener;
 
-/* Is this address (an IP address or "localhost") free? Returns 0, or -1 with *err. To be asked before loops share it. */
+/* Is this address (an IP address or "localhost") free? Returns 0, or -1 with *err. To be asked before it is shared. */
 int listener_probe(const char *host, int port, struct error *err);
 
 /* Bind and listen. Returns NULL with *err. */

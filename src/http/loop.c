@@ -82,6 +82,21 @@ static void check_grants(struct loop *loop)
     }
 }
 
+/* The configuration was read anew: what it grants may be other things now. */
+static void check_access(struct loop *loop)
+{
+    struct stream *s, *next;
+    uint64_t version = access_holder_version(loop->context->access);
+    if (version == loop->access_version) {
+        return;
+    }
+    loop->access_version = version;
+    HASH_ITER(hh, loop->streams, s, next)
+    {
+        stream_meet_rules(s);
+    }
+}
+
 static void on_tick(evutil_socket_t fd, short what, void *arg)
 {
     (void)fd;
@@ -218,6 +233,7 @@ static void on_mail(evutil_socket_t fd, short what, void *arg)
     (void)what;
     struct loop *loop = arg;
     take_messages(loop);
+    check_access(loop);
     fanout_run(loop);
 }
 
@@ -289,6 +305,7 @@ struct loop *loop_new(unsigned index, struct http_context *context, struct error
         loop->cursors[i].number = 1;
         journal_watch(context->sources[i]->journal, loop->mailbox);
     }
+    loop->access_version = access_holder_version(context->access);
     arm_events(loop);
     loop->server = open_server(loop, err);
     if (!loop->server) {

@@ -32,6 +32,7 @@ struct loop {
     uint64_t next_number;    /* of a stream or deferred exchange */
     struct feed_cursor cursors[CONTEXT_SOURCES_MAX];
     bool source_away[CONTEXT_SOURCES_MAX];
+    uint64_t access_version; /* of the rules that its streams were granted by */
     uint64_t fanout_stamp;   /* of the entry being fanned out: a stream with several matching channels gets it once */
     struct event *mailbox_event, *tick_event, *stop_event;
     int64_t stop_by_us;      /* a loop that ends waits until then for last bytes */

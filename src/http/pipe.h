@@ -58,8 +58,8 @@ size_t pipe_unsent(const struct pipe *pipe);
  * `clean`. The pipe is the caller's no longer. */
 void pipe_close(struct pipe *pipe, bool clean, int linger_s);
 
-/* From here on count the unsent bytes of this thread's pipes, closing ones too, into *all, which threads share: exact when
- * there are none, else up to 32 KiB a thread behind. Before the thread's first pipe. */
+/* From here on count the unsent bytes of this thread's pipes, closing ones too, into *all, which threads share: exact
+ * when there are none, else up to 32 KiB a thread behind. Before the thread's first pipe. */
 void pipe_count_queued(_Atomic uint64_t *all);
 
 /* Pipes of this thread that are closed but still send their last bytes; and the end of them all. */

@@ -125,7 +125,7 @@ static bool is_loopback_host(const char *host)
 static bool is_host_allowed(const struct exchange *x, const struct http_settings *settings)
 {
     const char *host = exchange_header(x, "Host");
-    return !settings->open_mode || (host && is_loopback_host(host));
+    return !settings->check_host || (host && is_loopback_host(host));
 }
 
 void routes_handle(struct exchange *x, void *arg)
@@ -135,7 +135,7 @@ void routes_handle(struct exchange *x, void *arg)
     struct slice path = exchange_path(x);
     if (!is_host_allowed(x, settings)) {
         reply_problem(x, settings, 403, "host_not_allowed",
-                      "without authentication this server answers only to localhost and loopback addresses in the Host "
+                      "where nobody needs to say who they are this server answers only to localhost and loopback addresses in the Host "
                       "header");
         return;
     }

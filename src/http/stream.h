@@ -58,6 +58,9 @@ void stream_offer_rows(struct stream *stream, struct job *job);
 /* The grants of its user, or of all (NULL), have changed: takes effect here. May free the stream. */
 void stream_meet_grants(struct stream *stream, struct grant_set *grants);
 
+/* The rules of the configuration have changed. May free the stream. */
+void stream_meet_rules(struct stream *stream);
+
 /* Does what it may read come, in part, from the grants collection? */
 bool stream_depends_on_grants(const struct stream *stream);
 

@@ -115,6 +115,11 @@ void stream_meet_grants(struct stream *s, struct grant_set *grants)
     }
 }
 
+void stream_meet_rules(struct stream *s)
+{
+    regrant(s, s->grants);
+}
+
 bool stream_depends_on_grants(const struct stream *s)
 {
     return s->grants && s->grants->count > 0;

@@ -94,7 +94,7 @@ void subscription_append_json(const struct subscription *subscription, struct bu
 /* Is this channel wanted? */
 bool subscription_wants(const struct subscription *subscription, struct slice channel);
 
-/* Is any channel wanted that is of this pattern and that this source can produce? */
-bool subscription_may_get(const struct subscription *subscription, struct slice pattern, struct catalog *catalog);
+/* Is any channel wanted that is of these patterns (joined by commas) and that this source can produce? */
+bool subscription_may_get(const struct subscription *subscription, struct slice patterns, struct catalog *catalog);
 
 #endif

@@ -246,11 +246,11 @@ bool subscription_wants(const struct subscription *s, struct slice channel)
     return false;
 }
 
-bool subscription_may_get(const struct subscription *s, struct slice pattern, struct catalog *catalog)
+bool subscription_may_get(const struct subscription *s, struct slice patterns, struct catalog *catalog)
 {
     for (unsigned i = 0; i < s->count; i++) {
         const struct subscription_channel *c = &s->list[i];
-        if (tailwater_pattern_overlap(c->text, c->len, pattern.data, pattern.len) &&
+        if (tailwater_patterns_overlap(patterns.data, patterns.len, c->text, c->len) &&
             catalog_can_produce(catalog, c->text, c->len)) {
             return true;
         }

@@ -97,8 +97,8 @@ static int choose_protocol(SSL *ssl, const unsigned char **out, unsigned char *o
 }
 
 /*
- * Forward secrecy and authenticated encryption only. Tickets are fine, a session cache would only take memory; early data
- * stays off (it can be replayed). An end without close_notify is an end: requests tell their own length. Not
+ * Forward secrecy and authenticated encryption only. Tickets are fine, a session cache would only take memory; early
+ * data stays off (it can be replayed). An end without close_notify is an end: requests tell their own length. Not
  * SSL_MODE_ENABLE_PARTIAL_WRITE: libevent would skip the rest of what was written in part.
  */
 static SSL_CTX *new_context(void)

@@ -1,9 +1,9 @@
 /*
- * tls - what the listener shows and accepts when it speaks TLS: certificate, versions, ciphers; and the few things about a
- * TLS bufferevent that its users have to know.
+ * tls - what the listener shows and accepts when it speaks TLS: certificate, versions, ciphers; and the few things about
+ * a TLS bufferevent that its users have to know.
  *
- * One value for all loops. The main thread may replace the certificate at any time: new connections get the new one, open
- * ones keep theirs. One mutex, a leaf in the lock order.
+ * One value for all loops. The main thread may replace the certificate at any time: new connections get the new one,
+ * open ones keep theirs. One mutex, a leaf in the lock order.
  */
 #ifndef TAILWATER_HTTP_TLS_H
 #define TAILWATER_HTTP_TLS_H

@@ -386,7 +386,7 @@ static enum event_outcome build_oversize(struct event_builder *b, const struct c
                                          struct frame **frame)
 {
     buffer_reset(&b->channel);
-    mapping_collection_pattern(b->ns_mapping, change->database, change->collection, &b->channel);
+    mapping_collection_patterns(b->ns_mapping, change->database, change->collection, &b->channel);
     *frame = frame_new_oversize(id, (struct slice){b->channel.data, b->channel.len});
     return EVENT_OVERSIZE;
 }

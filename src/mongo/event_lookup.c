@@ -80,13 +80,13 @@ static int search_collection(struct lookup *l, const struct mapping *mapping, co
 static bool could_hold(const struct lookup *l, const struct mapping *mapping, struct slice database,
                        struct slice collection)
 {
-    struct buffer pattern = BUFFER_INIT;
+    struct buffer patterns = BUFFER_INIT;
     if (mapping_set_find(l->mappings, database, collection) != mapping) {
         return false;
     }
-    mapping_collection_pattern(mapping, database, collection, &pattern);
-    bool could = tailwater_pattern_overlap(pattern.data, pattern.len, l->channel.data, l->channel.len);
-    buffer_fini(&pattern);
+    mapping_collection_patterns(mapping, database, collection, &patterns);
+    bool could = tailwater_patterns_overlap(patterns.data, patterns.len, l->channel.data, l->channel.len);
+    buffer_fini(&patterns);
     return could;
 }
 

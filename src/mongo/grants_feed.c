@@ -13,7 +13,7 @@
 #include <uthash.h>
 
 enum {
-    GIVE_UP_US = 3000000, /* so long the same change may fail to be read: a fail-over is no reason to revoke everything */
+    GIVE_UP_US = 3000000, /* so long a change may fail to be read: a fail-over is no reason to revoke everything */
     RETRY_FIRST_MS = 500,
     RETRY_MAX_MS = 15000,
     TOGETHER_MAX = 100, /* users read by one question */
@@ -82,7 +82,7 @@ static void report(struct grants_feed *feed, const struct error *err)
     char sentence[256];
     bool refused = err->code == ERROR_UNAUTHORIZED;
     snprintf(sentence, sizeof sentence, "grants: %.120s (code %d)%s", err->text, err->code,
-             refused ? "; the user of mongodb.uri needs the actions find and changeStream on the grants collection" : "");
+             refused ? "; the user of mongodb.uri needs find and changeStream on the grants collection" : "");
     source_note_error(feed->source, sentence);
     log_write_limited(&feed->error_limit, LOG_LEVEL_WARN, "grants", "source %s: %s", feed->source->name, sentence);
 }

@@ -1,8 +1,8 @@
 /*
  * grants_feed - keeps the grant book true to its collection, from the change stream of the source that covers it.
  *
- * Everything is loaded at a cluster time; from then on each change of a document makes the feed read its user anew, as of
- * that change, and gives a FRAME_GRANTS for its place in the journal. What the load has in already is passed over. A
+ * Everything is loaded at a cluster time; from then on each change of a document makes the feed read its user anew, as
+ * of that change, and gives a FRAME_GRANTS for its place in the journal. What the load has in already is passed over. A
  * drop, a rename or another operation on the whole collection loads everything anew.
  *
  * Fail closed: what cannot be read is tried again, the stream does not go on before; where that does not help, the book
@@ -37,7 +37,8 @@ void grants_feed_free(struct grants_feed *feed);
 /* The stream will begin at this cluster time, whatever came before: everything is to be loaded anew. */
 void grants_feed_seek(struct grants_feed *feed, uint64_t start);
 
-/* If something is to be loaded and it is time to try. border: where the stream is (reader_border). A failure is logged. */
+/* If something is to be loaded and it is time to try. border: where the stream is (reader_border). A failure is told in
+ * the log. */
 void grants_feed_load(struct grants_feed *feed, uint64_t border);
 
 /* Where there is no stream: look at all of it. number: of the next frame. A failure is logged. */

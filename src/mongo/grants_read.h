@@ -4,8 +4,8 @@
  * A user is named by a string; an ObjectId stands for its 24 hex digits and an integer for its decimal text, and a user
  * with documents of several such forms has what they all say. Names are UTF-8 of 1 to GRANTS_USER_MAX bytes without
  * control bytes; a document with any other _id is left out. `read` may be a single string. What is no valid pattern
- * grants nothing, and of more than GRANTS_PATTERNS_MAX the rest does not count. What was left out is told in the log, at
- * a limited rate.
+ * grants nothing, and of more than GRANTS_PATTERNS_MAX the rest does not count. What was left out is told in the log,
+ * at a limited rate.
  * Thread: the owner of the client; where it is one at a time for a place.
  */
 #ifndef TAILWATER_MONGO_GRANTS_READ_H
@@ -36,14 +36,14 @@ struct grants_list {
 };
 
 /*
- * Everyone's, at a cluster time that is at least this, in no order. Where the server has no snapshot of it, something of
- * what came later may be in. Returns 0, or -1 with *err and its code.
+ * Everyone's, at a cluster time that is at least this, in no order. Where the server has no snapshot of it, something
+ * of what came later may be in. Returns 0, or -1 with *err and its code.
  */
 int grants_read_all(mongoc_client_t *client, struct grants_place *place, uint64_t least, struct grants_list *out,
                     struct error *err);
 
-/* These different users', in their order, as of this cluster time (or later, as above): one set for each, empty where there is no
- * document. Returns 0, or -1 with *err and its code. */
+/* These different users', in their order, as of this cluster time (or later, as above): one set for each, empty where
+ * there is no document. Returns 0, or -1 with *err and its code. */
 int grants_read_users(mongoc_client_t *client, struct grants_place *place, const char *const *users, size_t count,
                       uint64_t time, struct grants_list *out, struct error *err);
 

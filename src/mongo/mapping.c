@@ -406,8 +406,8 @@ void mapping_describe_collection(const struct mapping *mapping, struct slice col
     }
 }
 
-void mapping_collection_pattern(const struct mapping *mapping, struct slice database, struct slice collection,
-                                struct buffer *out)
+void mapping_collection_patterns(const struct mapping *mapping, struct slice database, struct slice collection,
+                                 struct buffer *out)
 {
     size_t start = out->len;
     if (template_append_shape(mapping->channel, database, &collection, out) < 0) {
@@ -417,10 +417,15 @@ void mapping_collection_pattern(const struct mapping *mapping, struct slice data
     if (!template_last_optional(mapping->channel)) {
         return;
     }
-    /* Without its last segment, and with a "*" at the end that also stands for the last one. */
-    out->len -= 2;
-    while (out->len > start && out->data[out->len - 1] != ':') {
-        out->len--;
+    /* "a:*:*" and, without the last, "a:*": which takes both. But "a:*" and "a" are two. */
+    size_t without_last = out->len - 2;
+    if (without_last > start && out->data[without_last - 1] == '*') {
+        out->len = without_last;
+        return;
     }
-    buffer_append_byte(out, '*');
+    struct buffer shorter = BUFFER_INIT;
+    buffer_append(&shorter, out->data + start, without_last > start ? without_last - start : 0);
+    buffer_append(out, ",", shorter.len > 0);
+    buffer_append(out, shorter.data, shorter.len);
+    buffer_fini(&shorter);
 }

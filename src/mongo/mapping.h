@@ -43,8 +43,8 @@ struct mapping_set_options {
     const char *own_collection;        /* follow tailwater's own collection of this name in `database`, too: one more
                                           mapping, the last, with mapping_is_own(). NULL = no */
     const char *const *own_patterns;   /* valid ones, of its documents' channels, for the catalog alone; NULL-terminated */
-    const char *grants_namespace;      /* "db.collection" of the grants, if the source's stream shall cover it, else NULL;
-                                          one of own_namespaces */
+    const char *grants_namespace;      /* "db.collection" of the grants, if the source's stream shall cover it; one
+                                          of own_namespaces. NULL = no */
 };
 
 /*
@@ -56,8 +56,8 @@ int mapping_set_new(const json_t *mappings, const struct mapping_set_options *op
                     struct mapping_problem *problem);
 void mapping_set_free(struct mapping_set *set);
 
-/* The narrowest scope that covers all mappings and the grants. database and collection are set as far as the scope needs
- * them and belong to the set. */
+/* The narrowest scope that covers all mappings and the grants. database and collection are set as far as the scope
+ * needs them and belong to the set. */
 enum mapping_scope mapping_set_scope(const struct mapping_set *set, const char **database, const char **collection);
 
 /* Where the grants are, if the source's stream covers them. */
@@ -151,11 +151,11 @@ void mapping_set_describe(const struct mapping_set *set, struct catalog *catalog
 void mapping_describe_collection(const struct mapping *mapping, struct slice collection, struct catalog *catalog);
 
 /*
- * The pattern of all channels that this collection's documents could get, appended to out; for oversize events, whose
- * keys are unknown. Where the last segment may be missing the pattern is wider, so that nobody is left untold:
- * "logs:etl:{ws}:{wf}" gives "logs:etl:*", "metrics:{ws}" gives "*".
+ * The patterns of exactly the channels that this collection's documents could get, one or two joined by a comma, appended
+ * to out; for oversize events, whose keys are unknown. "logs:etl:{ws}:{wf}", whose last segment may be missing, gives
+ * "logs:etl:*"; "metrics:{ws}" gives "metrics:*,metrics".
  */
-void mapping_collection_pattern(const struct mapping *mapping, struct slice database, struct slice collection,
-                                struct buffer *out);
+void mapping_collection_patterns(const struct mapping *mapping, struct slice database, struct slice collection,
+                                 struct buffer *out);
 
 #endif

@@ -168,7 +168,7 @@ static void append_operations(bool insert, bool replace, bson_t *to)
     append_operation_in(&names, to);
 }
 
-/* All that can change what the grants' collection says; those of its database last. */
+/* All that can change what the grants' collection says, with or without what happens to its whole database. */
 static void append_grants_operations(bool with_database, bson_t *to)
 {
     static const char *const operations[] = {"insert", "update", "replace", "delete", "drop", "rename", "dropDatabase"};
@@ -192,30 +192,22 @@ static void list_add_mapping(struct list *branches, const struct mapping *m, boo
     bson_destroy(&branch);
 }
 
-static void list_add_operation(struct list *branches, const char *operation, const char *db_path, const char *db,
-                               const char *coll_path, const char *coll)
-{
-    bson_t branch = BSON_INITIALIZER;
-    if (operation) {
-        BSON_APPEND_UTF8(&branch, "operationType", operation);
-    } else {
-        append_grants_operations(false, &branch);
-    }
-    BSON_APPEND_UTF8(&branch, db_path, db);
-    if (coll) {
-        BSON_APPEND_UTF8(&branch, coll_path, coll);
-    }
-    list_add_document(branches, &branch);
-    bson_destroy(&branch);
-}
-
 /* Its documents and itself; what takes its name; its whole database. */
 static void list_add_grants(struct list *branches, const struct mapping_set *set)
 {
-    const char *database = set->grants_database, *collection = set->grants_collection;
-    list_add_operation(branches, NULL, "ns.db", database, "ns.coll", collection);
-    list_add_operation(branches, "rename", "to.db", database, "to.coll", collection);
-    list_add_operation(branches, "dropDatabase", "ns.db", database, NULL, NULL);
+    bson_t itself = BSON_INITIALIZER;
+    append_grants_operations(false, &itself);
+    BSON_APPEND_UTF8(&itself, "ns.db", set->grants_database);
+    BSON_APPEND_UTF8(&itself, "ns.coll", set->grants_collection);
+    bson_t *renamed = BCON_NEW("operationType", "rename", "to.db", BCON_UTF8(set->grants_database), "to.coll",
+                               BCON_UTF8(set->grants_collection));
+    bson_t *dropped = BCON_NEW("operationType", "dropDatabase", "ns.db", BCON_UTF8(set->grants_database));
+    list_add_document(branches, &itself);
+    list_add_document(branches, renamed);
+    list_add_document(branches, dropped);
+    bson_destroy(&itself);
+    bson_destroy(renamed);
+    bson_destroy(dropped);
 }
 
 /* The outer condition on the operation is implied by the branches; it lets the server look at the operation first. */

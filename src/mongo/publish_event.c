@@ -61,7 +61,7 @@ static int check_channel(struct publish_item *item, struct slice channel, const 
         if (mapping_set_can_produce(sets[i], channel.data, channel.len)) {
             return publish_item_refuse(item, 403, "channel_not_allowed",
                                        "channel: its events come from a mapping's collection; publish logs by "
-                                       "/api/logs/publish");
+                                       "/api/logs/publish (for tests /test/logs)");
         }
     }
     return 0;

@@ -1,18 +1,19 @@
 /* publish_repeat - see publish_repeat.h. */
 #include "publish_repeat.h"
 
+#include <math.h>
 #include <string.h>
 
 enum { FIND_TIMEOUT_MS = 5000 };
 
-/* 1, 1.0 and NumberLong(1) are one _id to the server. */
+/* 1, 1.0 and NumberLong(1) are one _id to the server; NaN is one, too. */
 static bool is_same_number(const bson_iter_t *a, const bson_iter_t *b)
 {
     if (BSON_ITER_HOLDS_INT(a) && BSON_ITER_HOLDS_INT(b)) {
         return bson_iter_as_int64(a) == bson_iter_as_int64(b);
     }
-    double difference = bson_iter_as_double(a) - bson_iter_as_double(b);
-    return !(difference < 0) && !(difference > 0);
+    double x = bson_iter_as_double(a), y = bson_iter_as_double(b);
+    return x == y || (isnan(x) && isnan(y));
 }
 
 static bool is_same_id(const bson_iter_t *a, const bson_iter_t *b)

@@ -6,7 +6,7 @@
 #include "log.h"
 #include "own_event.h"
 
-#include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 enum {
@@ -17,25 +17,20 @@ enum {
 
 struct publish_store {
     struct publish_store_options options;
-    pthread_mutex_t lock;
-    bool is_ready;
-    int64_t retry_us; /* monotonic time of the next try */
+    atomic_bool is_ready;
+    _Atomic int64_t retry_us; /* monotonic time of the next try */
 };
 
 struct publish_store *publish_store_new(const struct publish_store_options *options)
 {
     struct publish_store *store = memory_zero(1, sizeof *store);
     store->options = *options;
-    pthread_mutex_init(&store->lock, NULL);
     return store;
 }
 
 void publish_store_free(struct publish_store *store)
 {
-    if (store) {
-        pthread_mutex_destroy(&store->lock);
-        free(store);
-    }
+    free(store);
 }
 
 const struct publish_store_options *publish_store_options(const struct publish_store *store)
@@ -82,15 +77,14 @@ static int prepare(const struct publish_store *store, mongoc_client_t *client, s
 void publish_store_prepare(struct publish_store *store, mongoc_client_t *client)
 {
     struct error err;
-    if (pthread_mutex_trylock(&store->lock) != 0) {
+    int64_t now_us = clock_mono_us(), retry_us = atomic_load(&store->retry_us);
+    if (atomic_load(&store->is_ready) || now_us < retry_us ||
+        !atomic_compare_exchange_strong(&store->retry_us, &retry_us, now_us + RETRY_US)) {
         return;
     }
-    if (!store->is_ready && clock_mono_us() >= store->retry_us) {
-        store->is_ready = prepare(store, client, &err) == 0;
-        store->retry_us = clock_mono_us() + RETRY_US;
-        if (!store->is_ready) {
-            log_warn("publish", "indexes of %s.%s: %s", store->options.database, store->options.collection, err.text);
-        }
+    if (prepare(store, client, &err) == 0) {
+        atomic_store(&store->is_ready, true);
+    } else {
+        log_warn("publish", "indexes of %s.%s: %s", store->options.database, store->options.collection, err.text);
     }
-    pthread_mutex_unlock(&store->lock);
 }

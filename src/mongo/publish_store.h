@@ -1,7 +1,7 @@
 /*
  * publish_store - tailwater's own collection, where published events lie until they are old: its indexes, and how long.
  * They are made at the first publish of the process, by the thread that serves it.
- * Thread: any blocking one; one mutex, held for a command of the first of them while the others go on without.
+ * Thread: any blocking one; atomics, and whoever comes first does it while the others go on without.
  */
 #ifndef TAILWATER_MONGO_PUBLISH_STORE_H
 #define TAILWATER_MONGO_PUBLISH_STORE_H

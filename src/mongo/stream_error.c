@@ -48,7 +48,8 @@ const char *stream_action_advice(enum stream_action action)
     case STREAM_NOT_REPLICA_SET:
         return "change streams need a replica set: start mongod with --replSet and run rs.initiate() once";
     case STREAM_UNAUTHORIZED:
-        return "the user of mongodb.uri needs the actions find and changeStream on what is watched (the role read)";
+        return "the user of mongodb.uri needs find and changeStream on what is watched: the role read, or "
+               "readAnyDatabase where that is in several databases";
     case STREAM_NO_STREAM:
     case STREAM_MISCONFIGURED:
         return "views and time-series collections have no change stream; take them out of the mappings";

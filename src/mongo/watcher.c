@@ -249,8 +249,8 @@ static void take_batch(struct watcher *w, const struct reader_batch *batch)
 static void report(struct watcher *w, enum stream_action action, const struct error *err)
 {
     const char *advice = stream_action_advice(action);
-    char sentence[256];
-    snprintf(sentence, sizeof sentence, "%.150s (code %d)%s%.90s", err->text, err->code, *advice ? "; " : "", advice);
+    char sentence[320];
+    snprintf(sentence, sizeof sentence, "%.150s (code %d)%s%.130s", err->text, err->code, *advice ? "; " : "", advice);
     source_note_error(w->source, sentence);
     log_write_limited(&w->error_limit, LOG_LEVEL_WARN, "watcher", "source %s: %s", w->source->name, sentence);
 }

@@ -1,7 +1,8 @@
 /*
  * fuzz_http - a connection's bytes through the guard and evhttp, over loopback, with handlers that answer at once or
  * later or stream: nobody crashes, and evhttp hands out exactly the requests that head_check sees, with bodies of that
- * length, in that order; fewer only when the server has closed the connection or made it a stream.
+ * length, in that order; fewer only when the server has closed the connection or made it a stream. evhttp refuses nothing
+ * by itself, in its own words.
  * The first byte of an input seeds the cuts. A target's first letter chooses the handler: /d later, /s stream.
  */
 #include "exchange.h"
@@ -131,6 +132,7 @@ static bool drain(int fd)
     char bytes[4096];
     ssize_t n;
     while ((n = recv(fd, bytes, sizeof bytes, MSG_DONTWAIT)) > 0) {
+        must(!memmem(bytes, (size_t)n, "<HTML>", 6), "evhttp refuses what the guard lets through");
     }
     return n == 0 || errno != EAGAIN;
 }

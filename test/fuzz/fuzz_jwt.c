@@ -4,8 +4,8 @@
  *   '1'  header and payload (behind the first line feed), which are signed here, so that the claims are reached;
  *   '2'  a key set;
  *   '3'  an Authorization and a Cookie header.
- * Who is believed has a fitting name and at most so many patterns, all valid; a refusal is told in a sentence that holds
- * nothing of the token; nothing is left in OpenSSL's queue of errors.
+ * Who is believed has a fitting name and at most so many patterns, all valid; a refusal is told in a sentence; nothing
+ * is left in OpenSSL's queue of errors.
  */
 #include "credential.h"
 #include "jwt.h"

@@ -30,7 +30,8 @@ static void try_ticket(const char *text)
         must(identity->expires_ms > now_ms - TICKET_SKEW_MS, "a login that has not expired");
         must(identity->claimed_count <= IDENTITY_CLAIMED_MAX, "not too many patterns");
         for (unsigned i = 0; i < identity->claimed_count; i++) {
-            must(!tailwater_channel_problem(identity->claimed[i], strlen(identity->claimed[i]), true), "valid patterns");
+            const char *pattern = identity->claimed[i];
+            must(!tailwater_channel_problem(pattern, strlen(pattern), true), "valid patterns");
         }
     }
     identity_unref(identity);

@@ -1,6 +1,7 @@
 """
-Who asks: keys, tokens of every algorithm, the configuration that believes them, and requests from other addresses.
-Written from the RFCs (7515, 7517, 7518, 7519), not from tailwater; every secret made here is remembered (secrets_seen.py).
+Who asks: keys, tokens of every algorithm, the configuration that believes them, requests from other addresses, and the
+grants collection. Written from the RFCs (7515, 7517, 7518, 7519), not from tailwater; every secret made here is
+remembered (secrets_seen.py).
 """
 
 from __future__ import annotations
@@ -15,10 +16,11 @@ import itertools
 import json
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec, ed25519, padding, rsa, utils
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -26,13 +28,14 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 import http1
 from conftest import ETL
 from mongod import Mongod
-from oracle import Rule
+from oracle import Rule, covers
 from secrets_seen import SHORTEST, remember
 from server import Server
-from stream import Stream
+from stream import Frame, Stream
 
 SECRET = remember("a-signing-secret-of-at-least-32-bytes")
 TICKET_SECRET = remember("a-ticket-secret-of-at-least-32-bytes")
+PSS = padding.PSS(padding.MGF1(hashes.SHA256()), 32)
 ISSUER, AUDIENCE = "https://login.example", "tailwater"
 STREAM = "/api/logs/stream"
 END = "logs:etl:end:end"  # of end_marker(); everyone may read it where a test says so
@@ -71,7 +74,7 @@ class Key:
             case "HS512": return hmac.digest(self.private, data, "sha512")
             case "RS256": return self.private.sign(data, padding.PKCS1v15(), hashes.SHA256())
             case "RS512": return self.private.sign(data, padding.PKCS1v15(), hashes.SHA512())
-            case "PS256": return self.private.sign(data, padding.PSS(padding.MGF1(hashes.SHA256()), 32), hashes.SHA256())
+            case "PS256": return self.private.sign(data, PSS, hashes.SHA256())
             case "ES256": return self._raw_ecdsa(data)
             case "EdDSA": return self.private.sign(data)
         raise ValueError(alg)
@@ -127,8 +130,9 @@ def keep_secret(text: str) -> str:
 
 def claims(user: str | None = "ann", channels: list[str] | None = None, exp_s: float = 300, **more) -> dict:
     """Claims as an identity provider makes them; None leaves a claim out."""
-    all_claims = {"sub": user, "channels": channels, "iss": ISSUER, "aud": AUDIENCE, "exp": int(time.time() + exp_s), **more}
-    return {k: v for k, v in all_claims.items() if v is not None}
+    exp = int(time.time() + exp_s)
+    everything = {"sub": user, "channels": channels, "iss": ISSUER, "aud": AUDIENCE, "exp": exp, **more}
+    return {k: v for k, v in everything.items() if v is not None}
 
 
 def token(payload: dict | bytes | None = None, by: Key = HS, alg: str | None = None, **header) -> str:
@@ -164,7 +168,8 @@ _numbers = itertools.count(1)
 
 
 @contextlib.contextmanager
-def module_server(mongo: Mongod, name: str, *rules: Rule, env: dict[str, str] | None = None, **options) -> Iterator[Server]:
+def module_server(mongo: Mongod, name: str, *rules: Rule, env: dict[str, str] | None = None,
+                  **options) -> Iterator[Server]:
     """A server for all tests of a module that leave nothing behind; server.db is its database."""
     database = f"t{os.getpid() % 100000}_i{next(_numbers)}_{name}"
     source = {"name": "logs", "tag": "a", "database": database, "mappings": [r.config for r in rules or (ETL,)]}
@@ -257,3 +262,68 @@ class Peer:
 
 def sha256(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+# --- the grants collection ----------------------------------------------------------------------------
+
+KEEP = ["logs:etl:keep:*", END]  # of tokens, so that a stream outlives its other grants
+WORKSPACES = [f"w{i}" for i in range(5)]
+
+
+@pytest.fixture
+def follow(serve, dbname) -> Callable:
+    """A server that follows the grants collection of the test's database."""
+
+    def start(*rules, auth: dict | None = None, **more):
+        return serve(*(rules or [ETL]), auth=by_secret(grants_collection=f"{dbname}.grants", **(auth or {})), **more)
+
+    return start
+
+
+def grant(db, user: str, *patterns: str) -> None:
+    db.grants.replace_one({"_id": user}, {"read": list(patterns)}, upsert=True)
+
+
+def may(server, user: str) -> bool:
+    """Does this user get in?"""
+    return server.request("HEAD", f"{STREAM}?channels=logs:*&errors=status", reader(user)).status == 200
+
+
+def of(workspace: str) -> str:
+    return f"logs:etl:{workspace}:*"
+
+
+def open_all(hub, server, user: str, claim: list[str] = (), **more) -> Stream:
+    """Everything that the user may read."""
+    stream = hub.open(server.port, {"channels": "logs:*"} | more, headers=reader(user, list(claim)))
+    stream.wait_ready()
+    return stream
+
+
+def wait_granted(stream: Stream, *patterns: str) -> Frame:
+    """The newest ready lists exactly these."""
+    def told(s: Stream) -> Frame | None:
+        newest = (s.control("ready") or [None])[-1]
+        return newest if newest and sorted(newest.json["channels"]) == sorted(patterns) else None
+
+    return stream.wait(told, f"a ready with {patterns}")
+
+
+def wait_revoked(stream: Stream, *patterns: str) -> Frame:
+    """All of these have been told to be over."""
+    def told(s: Stream) -> list[Frame]:
+        frames = s.control("revoked")
+        return frames if {p for f in frames for p in f.json["channels"]} >= set(patterns) else []
+
+    return stream.wait(told, f"revoked {patterns}")[-1]
+
+
+def assert_told(stream: Stream) -> None:
+    """Each event was of a channel that, by the frames before it, the stream had at that moment."""
+    now: set[str] = set()
+    for frame in list(stream.frames):
+        match frame.event:
+            case "ready": now = set(frame.json["channels"])
+            case "revoked": now -= set(frame.json["channels"])
+            case _ if frame.data and not frame.is_control:
+                assert any(covers(p, frame.json["channel"]) for p in now), (frame, now)

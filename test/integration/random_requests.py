@@ -29,7 +29,7 @@ PATHS = [
     "/api/logs/stream", "/api/sse", "/logs/stream", "/x/stream", "/api/logs/stream/{id}", "/api/logs/event", "/api/logs/history",
     "/api/logs/publish", "/api/publish", "/api/logs/ticket", "/test/publish", "/test/logs", "/health", "/livez", "/readyz",
     "/metrics", "/admin/", "/admin/connections", "/admin/connections/{id}", "/admin/channels", "/admin/logs/stats",
-    "/admin/sources", "/", "/live.js", "/live.css", "/nothing", "//health", "/..%2fetc", "/%00", "*", "http://localhost/health",
+    "/admin/sources", "/", "/live.js", "/live.css", "/nothing", "//health", "/..%2fetc", "/%00", "*", "http://localhost/health", "//h:x/", "http://[::1/",
 ]
 PARAMETERS = ["channels", "service", "workspace_id", "workflow_id", "function_id", "resource_id", "tail", "since", "min_level",
               "level", "q", "max_rate", "last_event_id", "lastEventId", "errors", "before", "after", "limit", "id", "channel",

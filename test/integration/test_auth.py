@@ -1,4 +1,4 @@
-"""Who asks: tokens of every algorithm, what is refused and how, key files, cookies, proxies, anonymous and open mode."""
+"""Who asks: tokens of every algorithm, what is refused and how, key files, cookies, proxies, nobody, open mode."""
 
 from __future__ import annotations
 
@@ -13,8 +13,9 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 import http1
 from conftest import ETL
 from deadline import until
-from identities import (AUDIENCE, HS, INVALID, MISSING, NOTHING_GRANTED, SECRET, STREAM, TICKET_SECRET, Key, Peer, assert_unauthorized, b64, b64_json,
-                        bearer, by_secret, claims, keep_secret, key, key_set, log, module_server, reader, refusal, sha256, token, unsigned)
+from identities import (AUDIENCE, HS, INVALID, ISSUER, MISSING, NOTHING_GRANTED, SECRET, STREAM, TICKET_SECRET, Key,
+                        Peer, assert_unauthorized, b64, b64_json, bearer, by_secret, claims, keep_secret, key, key_set, log,
+                        module_server, reader, refusal, sha256, token, unsigned)
 from oracle import Rule
 from server import run_cli
 
@@ -31,7 +32,7 @@ def keys(mongo, tmp_path_factory):
     """A server that believes a key set, and grants something to the anonymous."""
     file = tmp_path_factory.mktemp("keys") / "jwks.json"
     file.write_text(key_set(key("RS256"), key("PS256"), key("ES256")))
-    auth = by_secret(jwt={"jwks_file": str(file), "issuer": "https://login.example", "audience": AUDIENCE}, anonymous=["logs:etl:public:*"])
+    auth = {"jwt": {"jwks_file": str(file), "issuer": ISSUER, "audience": AUDIENCE}, "anonymous": ["logs:etl:public:*"]}
     with module_server(mongo, "keys", auth=auth) as server:
         yield server
 
@@ -39,7 +40,8 @@ def keys(mongo, tmp_path_factory):
 @pytest.fixture(scope="module")
 def secret(mongo):
     """A server that believes a secret, a cookie and a proxy at 127.0.0.1; nothing for the anonymous."""
-    auth = by_secret(cookie="tw", ticket_secret=TICKET_SECRET, proxies=["127.0.0.1/32"], grants={"everyone": ["alerts:{user}", "logs:*:{workspace}:*"]})
+    auth = by_secret(cookie="tw", ticket_secret=TICKET_SECRET, proxies=["127.0.0.1/32"],
+                     grants={"everyone": ["alerts:{user}", "logs:*:{workspace}:*"]})
     with module_server(mongo, "secret", ETL, ALERTS, auth=auth, env={"ALLOWED_ORIGINS": ORIGIN}) as server:
         yield server
 
@@ -51,7 +53,8 @@ def secret(mongo):
 def test_each_algorithm(keys, secret, hub, alg):
     """A good token opens a stream for what it grants, and for nothing else."""
     server, by = (secret, HS) if alg == "HS256" else (keys, key(alg))
-    stream = hub.open(server.port, {"channels": f"{OURS},logs:etl:w2:*"}, headers=bearer(token(claims(channels=[OURS]), by)))
+    headers = bearer(token(claims(channels=[OURS]), by))
+    stream = hub.open(server.port, {"channels": f"{OURS},logs:etl:w2:*"}, headers=headers)
     assert stream.wait_ready().json["channels"] == [OURS]
     log(server.db, "w2")
     mine = log(server.db, "w1")
@@ -62,7 +65,8 @@ def test_each_algorithm(keys, secret, hub, alg):
 def test_forms_of_good_tokens(secret, keys):
     """An audience among several, a scheme in small letters, no typ, clocks that differ a little."""
     for headers in (reader(channels=ALL, aud=["other", AUDIENCE]), bearer(token(claims(channels=ALL), typ=None)),
-                    reader(channels=ALL, nbf=time.time() + 5), reader(channels=ALL, iat=time.time() + 5, jti="x", email="a@b.example"),
+                    reader(channels=ALL, nbf=time.time() + 5),
+                    reader(channels=ALL, iat=time.time() + 5, jti="x", email="a@b.example"),
                     {"Authorization": "bearer " + token(claims(channels=ALL))}):
         assert secret.request("HEAD", ASK, headers).status == 200, headers
     other = bearer(token(claims(channels=ALL), key("RS256"), typ="at+jwt"))
@@ -77,7 +81,7 @@ def test_grants_claim_can_have_another_name(serve):
 
 # --- bad tokens ---------------------------------------------------------------------------------------
 
-RS, PS, ES = key("RS256"), key("PS256"), key("ES256")
+RS, PS, ES, STRANGER = key("RS256"), key("PS256"), key("ES256"), key("RS256", "stranger")
 GOOD = {"channels": ALL}
 
 
@@ -115,7 +119,7 @@ BAD = {
     "another's kid": lambda: token(claims(**GOOD), RS, kid="PS256-1"),
     "kid as a path": lambda: token(claims(**GOOD), RS, kid="../../../../dev/null"),
     "kid as a number": lambda: token(claims(**GOOD), RS, kid=1),
-    "another key": lambda: token(claims(**GOOD), key("RS256", "stranger"), kid="RS256-1"),
+    "another key": lambda: token(claims(**GOOD), STRANGER, kid="RS256-1"),
     "another curve point": lambda: token(claims(**GOOD), key("ES256", "stranger"), kid="ES256-1"),
     "PS by an RS key": lambda: token(claims(**GOOD), RS, alg="PS256"),
     "RS by a PS key": lambda: token(claims(**GOOD), PS, alg="RS256"),
@@ -127,8 +131,8 @@ BAD = {
     "no signature": lambda: with_signature(token(claims(**GOOD), RS), b""),
     "half a signature": lambda: token(claims(**GOOD), RS)[:-20],
     "other payload": lambda: other_payload(token(claims(channels=[]), RS)),
-    "own key in jwk": lambda: token(claims(**GOOD), key("RS256", "stranger"), kid=None, jwk=key("RS256", "stranger").jwk),
-    "own key by jku": lambda: token(claims(**GOOD), key("RS256", "stranger"), jku="http://127.0.0.1:1/jwks.json"),
+    "own key in jwk": lambda: token(claims(**GOOD), STRANGER, kid=None, jwk=STRANGER.jwk),
+    "own key by jku": lambda: token(claims(**GOOD), STRANGER, jku="http://127.0.0.1:1/jwks.json"),
     "crit": lambda: token(claims(**GOOD), RS, crit=["exp"]),
     "crit b64": lambda: token(claims(**GOOD), RS, crit=["b64"], b64=False),
     "expired": lambda: token(claims(exp_s=-120, **GOOD), RS),
@@ -189,7 +193,7 @@ def test_every_way_in_is_guarded(secret, keys):
     """Without a credential, and with a bad one, every endpoint that gives anything is 401."""
     body = b'{"add":["logs:*"]}'
     json_type = {"Content-Type": "application/json"}
-    ways = [("GET", STREAM + f"?channels={OURS}"), ("HEAD", ASK), ("GET", f"/api/sse?channels={OURS}"), ("GET", f"/logs/stream?channels={OURS}"),
+    ways = [("GET", ASK), ("HEAD", ASK), ("GET", f"/api/sse?channels={OURS}"), ("GET", f"/logs/stream?channels={OURS}"),
             ("POST", ASK), ("PATCH", f"{STREAM}/{'0' * 32}"), ("GET", f"/api/logs/history?channels={OURS}"),
             ("GET", f"/api/logs/event?channel={OURS}&id=1"), ("POST", "/api/logs/ticket")]
     for method, path in ways:
@@ -270,8 +274,9 @@ def test_key_sets_hold_what_nobody_can_use(serve, tmp_path):
     ({"jwt": {"secret": "short"}}, "auth.jwt.secret"), ({"jwt": {"jwks_file": "/nonexistent/jwks"}}, "jwks"),
     ({"ticket_secret": "short"}, "auth.ticket_secret"), ({"proxies": ["10.0.0.0/33"]}, "auth.proxies"),
     ({"proxies": ["10.0.0.1/8"]}, "auth.proxies"), ({"anonymous": ["logs:a*"]}, "auth.anonymous"),
-    ({"grants": {"everyone": ["logs:{usr}"]}}, "auth.grants.everyone"), ({"grants": {"users": {"ann": ["logs::x"]}}}, "ann"),
-    ({"grants_collection": "nodot"}, "auth.grants_collection"), ({"admin_token_sha256": "abc"}, "auth.admin_token_sha256"),
+    ({"grants": {"everyone": ["logs:{usr}"]}}, "auth.grants.everyone"),
+    ({"grants": {"users": {"ann": ["logs::x"]}}}, "ann"), ({"grants_collection": "nodot"}, "auth.grants_collection"),
+    ({"admin_token_sha256": "abc"}, "auth.admin_token_sha256"),
 ])
 def test_mistakes_in_the_configuration(mongo, auth, named):
     """check names the option and exits 78."""
@@ -290,8 +295,9 @@ def with_cookie(text: str, **headers) -> dict[str, str]:
 def test_cookie_from_allowed_pages(secret, hub):
     """No Origin (a GET of the same site), an allowed one, or this host's own."""
     good = token(claims(channels=ALL))
-    for more in ({}, {"Origin": ORIGIN}, {"Origin": f"http://127.0.0.1:{secret.port}"}, {"Sec_Fetch_Site": "same-origin"},
-                 {"Sec_Fetch_Site": "same-origin", "Origin": f"http://127.0.0.1:{secret.port}"},
+    own = f"http://127.0.0.1:{secret.port}"
+    for more in ({}, {"Origin": ORIGIN}, {"Origin": own}, {"Sec_Fetch_Site": "same-origin"},
+                 {"Sec_Fetch_Site": "same-origin", "Origin": own},
                  {"Sec_Fetch_Site": "cross-site", "Origin": ORIGIN}):
         stream = hub.open(secret.port, {"channels": OURS}, headers=with_cookie(good, **more))
         assert stream.wait_ready().json["channels"] == [OURS], more
@@ -299,8 +305,9 @@ def test_cookie_from_allowed_pages(secret, hub):
 
 
 @pytest.mark.parametrize("more", [
-    {"Origin": "https://evil.example"}, {"Origin": "https://app.example.evil"}, {"Origin": "null"}, {"Origin": "http://app.example"},
-    {"Sec_Fetch_Site": "cross-site"}, {"Sec_Fetch_Site": "same-site"}, {"Origin": "http://127.0.0.1:1"},
+    {"Origin": "https://evil.example"}, {"Origin": "https://app.example.evil"}, {"Origin": "null"},
+    {"Origin": "http://app.example"}, {"Origin": "http://127.0.0.1:1"}, {"Sec_Fetch_Site": "cross-site"},
+    {"Sec_Fetch_Site": "same-site"},
 ], ids=str)
 @pytest.mark.parametrize("way", ["GET", "POST", "history", "ticket"])
 def test_cookie_from_foreign_pages(secret, more, way):
@@ -327,8 +334,10 @@ def test_bad_cookies(secret):
 # --- proxies ------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("user, text", [("ann", "ann"), ("*", "%2A"), ("a:b", "a%3Ab"), ("a,b", "a%2Cb"), ("50%", "50%25"), ("ü", "ü"),
-                                        ("a b", "a%20b"), ("{user}", "{user}"), ("ann@example.com", "ann@example.com")])
+@pytest.mark.parametrize("user, text", [
+    ("ann", "ann"), ("*", "%2A"), ("a:b", "a%3Ab"), ("a,b", "a%2Cb"), ("50%", "50%25"), ("ü", "ü"), ("a b", "a%20b"),
+    ("{user}", "{user}"), ("ann@example.com", "ann@example.com"),
+])
 def test_identity_of_a_trusted_proxy(secret, hub, user, text):
     """X-User-Id and X-Workspace-Id fill the templates; no name becomes a pattern or another's channel."""
     headers = {"X-User-Id": user, "X-Workspace-Id": user}
@@ -357,17 +366,30 @@ def test_headers_of_untrusted_peers_are_ignored(secret):
     headers = {"X-User-Id": "ann", "X-Workspace-Id": "w1", "X-Forwarded-For": "127.0.0.1"}
     assert peer.first_frame(ASK, headers) == (401, MISSING)
     assert peer.first_frame(ASK, reader(channels=[OURS]) | headers) == (200, "ready")
-    assert peer.first_frame(f"{STREAM}?channels=alerts:root", reader("ann", [OURS]) | {"X-User-Id": "root"}) == (403, NOTHING_GRANTED)
+    root = reader("ann", [OURS]) | {"X-User-Id": "root"}
+    assert peer.first_frame(f"{STREAM}?channels=alerts:root", root) == (403, NOTHING_GRANTED)
     peer.close()
 
 
-@pytest.mark.parametrize("value", [b"", b"a\x01b", b"a\tb", b"a\x7fb", b"\xff\xfe", b"a\xc0\xafb", b"\xed\xa0\x80", b"x" * 257, b"a\0b"])
+@pytest.mark.parametrize("value", [b"", b"a\x01b", b"a\tb", b"a\x7fb", b"\xff\xfe", b"a\xc0\xafb", b"\xed\xa0\x80",
+                                   b"x" * 257, b"a\0b"])
 def test_strange_user_names_of_proxies(secret, value):
     """Control bytes, invalid UTF-8, too long, empty: refused, never shortened or repaired into someone else."""
-    head = http1.head_bytes(secret.port, "GET", f"{STREAM}?channels=alerts:*", {"X-User-Id": "NAME", "Connection": "close"}, None)
+    headers = {"X-User-Id": "NAME", "Connection": "close"}
+    head = http1.head_bytes(secret.port, "GET", f"{STREAM}?channels=alerts:*", headers, None)
     with socket.create_connection(("127.0.0.1", secret.port), timeout=10) as s:
         s.sendall(head.replace(b"NAME", value))
         assert s.recv(100).split()[1] in (b"400", b"401")
+
+
+def test_two_names_of_a_proxy_are_none(secret):
+    """A proxy that adds its header behind the client's own says nothing that can be believed."""
+    headers = {"X-User-Id": "ann", "Connection": "close"}
+    head = http1.head_bytes(secret.port, "GET", f"{STREAM}?channels=alerts:*", headers, None)
+    for name in ("X-User-Id", "X-Workspace-Id"):
+        with socket.create_connection(("127.0.0.1", secret.port), timeout=10) as s:
+            s.sendall(head.replace(b"\r\nConnection", f"\r\n{name}: root\r\n{name}: ann\r\nConnection".encode()))
+            assert s.recv(100).split()[1] in (b"400", b"401"), name
 
 
 # --- anonymous, open mode -----------------------------------------------------------------------------
@@ -397,20 +419,21 @@ SERVICE = {"name": "s", "token_sha256": sha256("a-service's-token"), "publish": 
 
 
 def test_open_mode_and_its_end(serve, mongo, dbname, hub):
-    """No auth section: everyone here reads everything, Host is checked. Any auth key ends it; one that lets nobody in is a
-    mistake."""
+    """No auth section: everyone here reads everything, Host is checked. Any auth key ends it; one that lets nobody in
+    is a mistake."""
     evil = {"Host": "evil.example"}
     server = serve(ETL)
     stream = hub.open(server.port, {"channels": "logs:*"})
     assert stream.wait_ready().json["channels"] == ["logs:*"]
     assert server.get(ASK, evil).status in (403, 421)
-    for auth in ({"proxies": ["192.0.2.1"], "grants": {"everyone": ["logs:*"]}}, {"services": [SERVICE]}, {"jwt": {"secret": SECRET}}):
+    for auth in ({"proxies": ["192.0.2.1"], "grants": {"everyone": ["logs:*"]}}, {"services": [SERVICE]},
+                 {"jwt": {"secret": SECRET}}):
         server = serve(ETL, auth=auth)
         assert_unauthorized(server.get(ASK), MISSING)
         server.stop()
     for auth in ({"anonymous": []}, {"cookie": "x"}, {"grants": {"everyone": ["logs:*"]}}):
-        config = {"mongodb": {"uri": mongo.uri}, "sources": [{"name": "logs", "tag": "a", "database": dbname}], "auth": auth}
-        result = run_cli("check", config=config)
+        sources = [{"name": "logs", "tag": "a", "database": dbname}]
+        result = run_cli("check", config={"mongodb": {"uri": mongo.uri}, "sources": sources, "auth": auth})
         assert result.returncode == 78 and "auth" in result.stderr, (auth, result)
     server = serve(ETL, auth={"anonymous": ["logs:*"]})
     assert server.request("HEAD", ASK, evil).status == 200

@@ -9,6 +9,7 @@ import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
 
 import server as server_module
 from conftest import ETL
@@ -31,12 +32,15 @@ def connect(port: int, source: str = "127.0.0.1") -> socket.socket:
 
 def is_closed(s: socket.socket) -> bool:
     """Has the server closed it? Nothing else may have come."""
+    s.setblocking(False)  # with a timeout MSG_DONTWAIT would wait all the same
     try:
-        data = s.recv(1000, socket.MSG_DONTWAIT)
+        data = s.recv(1000)
     except BlockingIOError:
         return False
     except ConnectionResetError:
         return True
+    finally:
+        s.settimeout(WAIT_S)
     assert data == b"", data
     return True
 
@@ -183,7 +187,7 @@ def test_thousands_of_quick_visits_leave_the_counts_right(serve):
             with connect(server.port) as s:
                 if i % 4:
                     s.sendall([b"", b"GET", b"nonsense\r\n\r\n", head_bytes(server.port, "GET", STREAM, None, None)][i % 4])
-                if i % 3 == 0:
+                if i % 4 > 1 and i % 3 == 0:
                     s.recv(100)
         except OSError:
             pass
@@ -197,3 +201,65 @@ def test_thousands_of_quick_visits_leave_the_counts_right(serve):
                 s.close()
 
     until(all_served, "twenty at a time", 10 * PATIENCE, every_s=0.3)
+
+
+# --- who speaks through a proxy -------------------------------------------------------------------------------
+
+#: Lines of X-Forwarded-For that a trusted proxy sends, and for whom: 198.51.100.7 itself ("same"), somebody else, or,
+#: where it is no list of addresses, the proxy.
+FORWARDED = [
+    (["198.51.100.7"], "same"), (["198.51.100.7:4711"], "same"), (["::ffff:198.51.100.7"], "same"), (["[::ffff:198.51.100.7]:1"], "same"),
+    (["1.2.3.4, 198.51.100.7"], "same"), (["garbage, 198.51.100.7"], "same"), (["198.51.100.7 , 10.1.2.3,10.9.9.9"], "same"),
+    (["1.2.3.4", "198.51.100.7"], "same"), (["1.2.3.4, 198.51.100.7", "10.0.0.1"], "same"), (["\t198.51.100.7\t"], "same"),
+    (["198.51.100.7, 1.2.3.4"], "other"), (["198.51.100.7", "1.2.3.4"], "other"), (["2001:db8::7"], "other"), (["11.0.0.1"], "other"),
+    (["10.1.2.3, 10.9.9.9"], "other"), (["198.51.100.7, unknown"], "proxy"), (["198.51.100.7,"], "proxy"), ([""], "proxy"),
+    ([], "proxy"), (["198.51.100.7, 1.2.3"], "proxy"), (["198.51.100.7, 10.0.0.1/8"], "proxy"), (["198.51.100.7, 01.2.3.4"], "proxy"),
+]
+
+
+def first_words(port: int, lines: list[str], source: str = "127.0.0.1") -> tuple[socket.socket, str]:
+    """Open a stream with these header lines; returns what its first frame is."""
+    s = connect(port, source)
+    fields = "".join(f"X-Forwarded-For: {line}\r\n" for line in lines)
+    s.sendall(f"GET {STREAM} HTTP/1.1\r\nHost: localhost\r\nAccept: text/event-stream\r\n{fields}\r\n".encode())
+    data = b""
+    while b"event: " not in data:
+        part = s.recv(65536)
+        assert part, data
+        data += part
+    return s, data.partition(b"event: ")[2].partition(b"\n")[0].decode()
+
+
+@pytest.mark.parametrize("lines, whom", FORWARDED)
+def test_forwarded_for(shared_proxy, lines, whom):
+    """The rightmost address that is no trusted proxy, over all lines; the proxy itself where that is no address."""
+    taken, words = first_words(shared_proxy.port, {"same": ["198.51.100.7"], "other": ["198.51.100.7"], "proxy": []}[whom])
+    assert words == "ready"
+    tried, words = first_words(shared_proxy.port, lines)
+    assert words == ("ready" if whom == "other" else "refused")
+    for s in (taken, tried):
+        s.close()
+    until(lambda: shared_proxy.connections == 0, "both are gone")
+
+
+def test_forwarded_for_counts_only_from_a_trusted_proxy(shared_proxy):
+    """Anyone else is whom his connection comes from: one at a time, whatever he writes."""
+    taken, words = first_words(shared_proxy.port, ["198.51.100.7"], "127.0.0.2")
+    assert words == "ready"
+    s = connect(shared_proxy.port, "127.0.0.2")
+    until(lambda: is_closed(s), "his second connection is closed")
+    taken.close()
+    until(lambda: shared_proxy.connections == 0, "he is gone")
+
+
+@pytest.fixture(scope="module")
+def shared_proxy(mongo):
+    """A server that trusts 127.0.0.1 and 10.0.0.0/8 and gives each address one connection."""
+    database = f"t{os.getpid() % 100000}_proxy"
+    server = server_module.Server({
+        "mongodb": {"uri": mongo.uri, "max_await_ms": 100}, "limits": {"address_connections": 1},
+        "auth": {"anonymous": ["logs:*"], "proxies": ["127.0.0.1", "10.0.0.0/8"]},
+        "sources": [{"name": "logs", "tag": "a", "database": database, "mappings": [ETL.config]}]}).start()
+    yield server
+    server.dispose()
+    mongo.client.drop_database(database)

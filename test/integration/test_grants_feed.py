@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import queue
+import random
 import subprocess
 import threading
 from collections.abc import Callable, Iterator
@@ -20,7 +21,7 @@ from pymongo import InsertOne, ReplaceOne, UpdateOne
 from conftest import ETL
 from deadline import WAIT_S, until
 from mongod import PASSWORD, Mongod
-from server import clean_environment
+from server import clean_environment, run_cli
 
 BUILD = Path(os.environ.get("TAILWATER_BUILD") or Path(__file__).resolve().parents[2] / "build")
 
@@ -33,10 +34,11 @@ class Watch:
     """One grants-watch: its frames, its log and its book."""
 
     def __init__(self, uri: str, database: str, grants: str, folder: Path, max_age_ms: int = 60000,
-                 max_bytes: int = 1 << 26):
+                 max_bytes: int = 1 << 26, warm_s: int = 0):
         file = folder / f"mappings-{ObjectId()}.json"
         file.write_text(json.dumps([ETL.config]))
-        command = [BUILD / "test/tools/grants-watch", uri, file, database, grants, str(max_age_ms), str(max_bytes)]
+        command = [BUILD / "test/tools/grants-watch", uri, file, database, grants,
+                   str(max_age_ms), str(max_bytes), str(warm_s)]
         self.frames: list[dict] = []
         self.lines: list[str] = []
         self._answers: queue.Queue[dict] = queue.Queue()
@@ -224,6 +226,71 @@ def test_grants_in_another_database(mongo, db, dbname, watch):
         assert w.seen(4)[3] == "all"
     finally:
         mongo.client.drop_database(other.name)
+
+
+def test_what_a_warm_start_reads_again_is_in_already(db, watch):
+    db.grants.insert_one({"_id": "ann", "read": ["logs:a"]})
+    db.etl_logs.insert_one(log(1))
+    db.grants.update_one({"_id": "ann"}, {"$set": {"read": ["logs:b"]}})
+    db.etl_logs.insert_one(log(2))
+    w = watch(warm_s=600).loaded().streaming()
+    assert w.patterns("ann") == ["logs:b"]
+    db.grants.delete_one({"_id": "ann"})
+    assert w.seen(3) == [1, 2, ("ann", [])]
+
+
+class Writer:
+    """Writes at random what the frames must be, one thing after the other."""
+
+    def __init__(self, client, db, dice: random.Random):
+        self.client, self.db, self.dice = client, db, dice
+        self.expected: list = []
+        self.now: dict[str, list[str]] = {}
+
+    def write(self, session=None) -> list:
+        """One log or one change; its frame in short."""
+        user = self.dice.choice(["ann", "bob", "cyd", "dan"])
+        kind = self.dice.choice(["log", "log", "set", "set", "delete"])
+        if kind == "log":
+            number = self.dice.randrange(1 << 30)
+            self.db.etl_logs.insert_one(log(number), session=session)
+            return [number]
+        if kind == "set":
+            patterns = sorted({f"logs:{self.dice.randrange(100)}" for _ in range(self.dice.randrange(3))})
+            self.db.grants.update_one({"_id": user}, {"$set": {"read": patterns, "n": self.dice.random()}},
+                                      upsert=True, session=session)
+            self.now[user] = patterns
+            return [(user, patterns)]
+        deleted = self.db.grants.delete_one({"_id": user}, session=session).deleted_count
+        self.now.pop(user, None)
+        return [(user, [])] if deleted else []
+
+    def write_transaction(self) -> None:
+        with self.client.start_session() as session, session.start_transaction():
+            frames = [f for _ in range(self.dice.randrange(1, 8)) for f in self.write(session)]
+        self.expected += [f if isinstance(f, int) else (f[0], self.now.get(f[0], [])) for f in frames]
+
+    def step(self) -> None:
+        if self.dice.random() < 0.2:
+            self.write_transaction()
+        else:
+            self.expected += self.write()
+
+
+def test_any_sequence_of_changes_in_order_with_failures(mongo, db, dbname, watch, seed):
+    db.create_collection("etl_logs")
+    db.create_collection("grants")
+    w = watch().loaded().streaming()
+    writer = Writer(mongo.client, db, random.Random(seed))
+    end = fail_find(mongo, f"{dbname}.grants", 91, {"activationProbability": 0.05})
+    try:
+        for _ in range(400):
+            writer.step()
+        assert w.seen(len(writer.expected)) == writer.expected
+    finally:
+        end()
+    assert {u: p for u in ("ann", "bob", "cyd", "dan") if (p := w.patterns(u))} == {
+        u: p for u, p in writer.now.items() if p}
 
 
 # --- documents as they may be ---------------------------------------------------------------------------
@@ -462,3 +529,21 @@ def test_from_polling_to_a_stream(more_mongod, tmp_path):
         assert [short(f) for f in w.frames][:1] == ["mode"]
     finally:
         w.close()
+
+
+# --- the program ----------------------------------------------------------------------------------------
+
+
+def test_check_reads_them(mongo, db, dbname):
+    db.grants.insert_one({"_id": "ann", "read": ["logs:*"]})
+    config = {"mongodb": {"uri": mongo.uri}, "sources": [{"name": "logs", "database": dbname}],
+              "auth": {"grants_collection": f"{dbname}.grants", "anonymous": ["logs:*"]}}
+    good = run_cli("check", config=config)
+    assert good.returncode == 0 and f"{dbname}.grants: grants of 1 user" in good.stdout
+    end = fail_find(mongo, f"{dbname}.grants", 13, "alwaysOn")
+    try:
+        bad = run_cli("check", config=config)
+    finally:
+        end()
+    assert bad.returncode == 78 and f"{dbname}.grants: the grants cannot be read" in bad.stdout
+    assert "ann" not in good.stdout + bad.stdout

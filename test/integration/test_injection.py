@@ -240,6 +240,23 @@ def test_what_a_publisher_sends(serve, db, hub):
     judge_log(server)
 
 
+def test_what_stands_in_the_grants(serve, db, dbname, hub):
+    """Users and patterns of any text: they grant what they say, or nothing, and the log says so on one line each."""
+    db.grants.insert_many([{"_id": text, "read": [text, "logs:etl:w:f"]} for text in WILD.values()])
+    auth = by_secret(grants_collection=f"{dbname}.grants")
+    server = serve(ETL, log={"format": "json"}, auth=auth)
+    for text in WILD.values():
+        stream = hub.open(server.port, {"channels": "logs:*"}, headers=bearer(token(claims(text))))
+        stream.wait(lambda s: s.control("ready") or s.text, "an answer")
+        stream.abort()
+        if stream.status == 200:
+            assert judge_json(stream.frames[0].data.encode())["channels"] == ["logs:etl:w:f"]
+        else:  # a name with control characters names nobody
+            assert stream.status == 401 and judge_json(bytes(stream.text))["code"] and CONTROL.search(text.encode())
+    db.grants.update_many({}, {"$push": {"read": {"$each": list(WILD.values())}}})
+    until(lambda: any(entry["component"] == "grants" and entry["level"] == "warn" for entry in judge_log(server)), "it is logged")
+
+
 # --- configuration ----------------------------------------------------------------------------------
 
 

@@ -1,6 +1,6 @@
 """
-Limits of connections, and how they are refused: browsers by 200 with `refused`, everyone else by a status with Retry-After
-and a stable code. Whoever keeps within them notices nothing.
+Limits of connections, and how they are refused: browsers by 200 with `refused`, everyone else by a status with
+Retry-After and a stable code. Whoever keeps within them notices nothing.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pytest
 from conftest import ETL
 from deadline import PATIENCE, until
 from http1 import head_bytes
-from identities import (STREAM, Peer, assert_refused, bearer, by_secret, claims, log, module_server, reader, refusal, token)
+from identities import STREAM, Peer, assert_refused, bearer, by_secret, claims, log, reader, refusal, token
 from stream import Stream
 
 ALL = ["logs:*"]
@@ -28,7 +28,8 @@ PROXIED = {"X-User-Id": "ann"}
 
 
 def guarded(serve, proxies: tuple[str, ...] = (), everyone: tuple[str, ...] = ("logs:*",), **limits):
-    return serve(ETL, auth=by_secret(proxies=list(proxies), grants={"everyone": list(everyone)}), limits=limits, loops=2)
+    auth = by_secret(proxies=list(proxies), grants={"everyone": list(everyone)})
+    return serve(ETL, auth=auth, limits=limits, loops=2)
 
 
 def assert_both_forms(hub, server, headers: dict, code: str | None = None) -> str:
@@ -101,7 +102,7 @@ def test_addresses_behind_a_proxy(serve, hub):
     streams = [s for headers in client[:6] for s in opened(hub, server, 1, headers)]
     code = assert_refused(hub.open(server.port, QUERY, headers=client[6]))
     assert_both_forms(hub, server, client[6], code)
-    spoofed = reader("user9") | {"X-Forwarded-For": "198.51.100.7, 192.0.2.0"}  # what a client wrote stands before what the proxy saw
+    spoofed = reader("user9") | {"X-Forwarded-For": "198.51.100.7, 192.0.2.0"}  # a client wrote the first one
     assert_refused(hub.open(server.port, QUERY, headers=spoofed), code)
     peer = Peer(server, "127.0.0.2")
     got = [peer.first_frame(ASK, reader("user7") | {"X-Forwarded-For": f"192.0.2.{100 + i}"}) for i in range(3)]
@@ -192,6 +193,30 @@ def test_refusals_do_no_harm_to_streams(serve, db, hub):
     assert [f.json["log_data"]["_id"] for f in stream.events] == wanted
     assert server.health()["stats"]["refused"] >= 1
     until(lambda: server.connections == 1, "only the one")
+
+
+def test_catch_ups_of_a_user(serve, db, hub):
+    """Reconnects that MongoDB must serve: one user's share. Who is over it is sent away and told when to come back; others
+    and streams that the journal serves are not touched."""
+    auth = by_secret(grants={"everyone": ["logs:*"]})
+    server = serve(ETL, auth=auth, limits={"user_catchups": 1, "queue_bytes": 16384}, journal={"bytes": 65536})
+    begin = hub.open(server.port, QUERY, headers=reader("ann")).wait_ready().id
+    for _ in range(10):
+        db.etl_logs.insert_many([{"workspace_id": "w1", "workflow_id": "f1", "pad": "x" * 4000} for _ in range(100)])
+    until(lambda: server.health()["sources"][0]["events"] >= 1000, "the server has read everything")
+    back = {"Last-Event-ID": begin}
+    first = hub.open(server.port, QUERY, headers=reader("ann") | back, receive_buffer=4096)
+    first.wait_events(1)
+    first.pause()
+    second = hub.open(server.port, QUERY, headers=reader("ann") | back)
+    goaway = second.wait_control("goaway")
+    second.wait_end()
+    assert 0 <= goaway.json["reconnect_ms"] <= 60000 and not second.events
+    hub.open(server.port, QUERY, headers=reader("bob") | back).wait_events(1000)
+    opened(hub, server, 1, reader("ann"))
+    first.resume()
+    first.wait_control("caught-up")
+    hub.open(server.port, QUERY, headers=reader("ann") | back).wait_events(1000)
 
 
 # --- wrong tokens -------------------------------------------------------------------------------------------

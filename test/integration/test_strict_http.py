@@ -6,8 +6,11 @@ import json
 import random
 import select
 import socket
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -304,13 +307,14 @@ class Dripper:
     def __init__(self, server, data: bytes):
         self.socket = connect(server)
         self.socket.sendall(data)
+        self.socket.setblocking(False)  # with a timeout MSG_DONTWAIT would wait all the same
         self.began = time.monotonic()
         self.answer = b""
 
     def is_over(self) -> bool:
         """Drip; has the server ended it?"""
         try:
-            part = self.socket.recv(65536, socket.MSG_DONTWAIT)
+            part = self.socket.recv(65536)
             self.answer += part
             return not part
         except BlockingIOError:
@@ -367,26 +371,24 @@ def test_deadlines_are_for_requests_only(serve, hub):
 
 
 class Attack(threading.Thread):
-    """SLOW connections that drip a byte a second and come back when they are ended, until stop is set."""
+    """drip.py with SLOW connections, until stop()."""
 
     def __init__(self, server):
         super().__init__(daemon=True)
-        self.server = server
-        self.stop = threading.Event()
-        self.ended = 0
-        self.open: list[Dripper] = []
+        script = Path(__file__).with_name("drip.py")
+        self.process = subprocess.Popen([sys.executable, script, str(server.port), str(SLOW)], stdin=subprocess.PIPE,
+                                        stdout=subprocess.PIPE, text=True)
+        self.open = self.ended = 0
 
     def run(self) -> None:
-        while not self.stop.is_set():
-            for dripper in [d for d in self.open if d.is_over()]:
-                self.ended += 1
-                dripper.socket.close()
-                self.open.remove(dripper)
-            while len(self.open) < SLOW and not self.stop.is_set():
-                self.open.append(Dripper(self.server, b"GET /health HTTP/1.1\r\nX-Slow: "))
-            self.stop.wait(1)
-        for dripper in self.open:
-            dripper.socket.close()
+        for line in self.process.stdout:
+            self.open, self.ended = map(int, line.split())
+
+    def stop(self) -> None:
+        self.process.stdin.close()
+        self.join(WAIT_S)
+        self.process.stdout.close()
+        assert self.process.wait(WAIT_S) == 0
 
 
 def deliver(db, streams, count: int) -> list[float]:
@@ -402,7 +404,8 @@ def deliver(db, streams, count: int) -> list[float]:
 
 
 def test_a_thousand_slow_clients_beside_a_hundred_healthy_ones(serve, db, hub):
-    """Streams get every event while 1,000 connections drip; each of those is ended. Figures are printed, not judged."""
+    """Streams get every event while 1,000 connections drip, hardly later; each of those is ended. The bound is wide,
+    since the machine is shared with its clients; figures are printed."""
     open_file_limit()
     server = serve(ETL, limits={"head_s": 3})
     streams = hub.open_many(server.port, [STREAM] * HEALTHY)
@@ -411,16 +414,16 @@ def test_a_thousand_slow_clients_beside_a_hundred_healthy_ones(serve, db, hub):
     alone = deliver(db, streams, 100)
     attack = Attack(server)
     attack.start()
-    until(lambda: len(attack.open) == SLOW, f"{SLOW} slow connections")
+    until(lambda: attack.open == SLOW, f"{SLOW} slow connections")
     beside = deliver(db, streams, 100)
     until(lambda: attack.ended >= SLOW, "the slow ones were ended")
-    attack.stop.set()
-    attack.join(WAIT_S)
+    attack.stop()
     deliver(db, streams, 1)
     assert {len(s.events) for s in streams} == {201} and not any(s.ended for s in streams)
     for name, late in (("alone", alone), ("beside the slow ones", beside)):
         print(f"\n{name}: p50 {late[len(late) // 2] * 1e3:.1f} ms, p99 {late[len(late) * 99 // 100] * 1e3:.1f} ms", end="")
     print(f"\n{attack.ended} slow connections ended")
+    assert is_sanitized() or beside[len(beside) * 99 // 100] < 3 * alone[len(alone) * 99 // 100] + 0.1
     for stream in streams:
         stream.abort()
     assert json.loads(server.get("/health").body)["status"] == "healthy"

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
+import subprocess
 import threading
 import time
+import urllib.error
+import urllib.request
 
 import pymongo
+import pytest
 
 from conftest import free_port, is_running, until
 
@@ -44,6 +49,23 @@ def test_everything_at_once(run, with_wheel):
     assert "workspace" in first_event(one.port, "logs:*")
     assert one.interrupt() == 0, one.output
     assert not any(is_running(pid) for pid in children.values())
+
+
+def test_the_shown_command_publishes(run, mongod_on_path):
+    """What ./run prints under Publish is run as it stands; its token is the same at the next start, and only the user's."""
+    one = run("--no-demo", PATH=mongod_on_path).wait_started()
+    command = one.output.partition("  Publish    ")[2].partition("\n\n")[0]
+    done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=30)
+    assert json.loads(done.stdout)["channel"] == "logs:etl:workspace123:workflow456", (command, done)
+    tokens = one.folder / "tokens"
+    assert tokens.stat().st_mode & 0o077 == 0
+    stranger = urllib.request.Request(f"http://127.0.0.1:{one.port}/api/logs/history?channels=logs:*",
+                                      headers={"Host": "evil.example"})
+    with pytest.raises(urllib.error.HTTPError, match="403"):  # a page that points a name of its own at this machine
+        urllib.request.urlopen(stranger, timeout=10)
+    assert one.interrupt() == 0
+    two = run("--no-demo", PATH=mongod_on_path).wait_started()
+    assert command.partition("Bearer ")[2].partition("'")[0] in two.output
 
 
 def test_data_survives_and_the_second_start_is_quick(run, mongod_on_path):

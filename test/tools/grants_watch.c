@@ -1,11 +1,11 @@
 /*
  * grants_watch - a watcher that follows a grants collection, as a filter, for tests in other languages.
  *
- *   grants-watch URI MAPPINGS DATABASE GRANTS MAX_AGE_MS MAX_BYTES
+ *   grants-watch URI MAPPINGS DATABASE GRANTS MAX_AGE_MS MAX_BYTES WARM_S
  *
- * MAPPINGS is a file with the JSON array of a source's `mappings`, GRANTS is "db.collection". Each frame of the journal is
- * a line {"kind", "time" (16 hex digits), …}: an event has "data", a change of grants "user" (null: all were loaded anew),
- * "patterns" and "as_of". Each line of the input is the name of a user (or empty); its answer is {"kind": "book",
+ * MAPPINGS is a file with the JSON array of a source's `mappings`, GRANTS is "db.collection". Each frame of the journal
+ * is a line {"kind", "time" (16 hex digits), …}: an event has "data", a change of grants "user" (null: all were loaded
+ * anew), "patterns" and "as_of". Each line of the input is the name of a user (or empty); its answer is {"kind": "book",
  * "state", "count", "patterns" (null: none), "as_of", "source"}.
  */
 #include "grants.h"
@@ -157,8 +157,8 @@ static void unmake(struct tool *t)
 int main(int argc, char **argv)
 {
     struct tool t;
-    if (argc != 7) {
-        fail("usage: grants-watch URI MAPPINGS DATABASE GRANTS MAX_AGE_MS MAX_BYTES");
+    if (argc != 8) {
+        fail("usage: grants-watch URI MAPPINGS DATABASE GRANTS MAX_AGE_MS MAX_BYTES WARM_S");
     }
     database_library_start();
     make(&t, argv);
@@ -168,6 +168,7 @@ int main(int argc, char **argv)
         .may_poll = true,
         .poll_interval_ms = 50,
         .poll_overlap_s = 10,
+        .warm = {.seconds = atoll(argv[7]), .bytes = 64 << 20},
         .grants = t.book,
     };
     struct watcher *watcher = watcher_start(&options);

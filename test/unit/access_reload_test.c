@@ -42,8 +42,9 @@ static void write_key(EVP_PKEY *key)
 /* As after a second: files of the same length written within one tick of the clock are told apart by their time. */
 static void later(void)
 {
-    static time_t passed;
-    const struct timespec times[2] = {{1790000000 + ++passed, 0}, {1790000000 + passed, 0}};
+    static time_t passed = 1790000000;
+    passed++;
+    const struct timespec times[2] = {{passed, 0}, {passed, 0}};
     assert_int_equal(utimensat(AT_FDCWD, jwks_file, times, 0), 0);
 }
 
@@ -191,6 +192,42 @@ static void test_all(void **state)
     assert_int_equal(anonymous_patterns(), 2);
 }
 
+/* What the log says while it reads everything again. */
+static char *reload_log(void)
+{
+    char *text = NULL;
+    size_t len = 0;
+    FILE *kept = tmpfile();
+    int before = dup(STDERR_FILENO);
+    assert_true(kept && before >= 0 && dup2(fileno(kept), STDERR_FILENO) >= 0);
+    log_configure(LOG_LEVEL_WARN, LOG_FORMAT_TEXT);
+    access_reload_all(reload);
+    log_configure(LOG_LEVEL_ERROR, LOG_FORMAT_TEXT);
+    dup2(before, STDERR_FILENO);
+    close(before);
+    rewind(kept);
+    ssize_t got = getdelim(&text, &len, '\0', kept);
+    fclose(kept);
+    assert_true(got >= 0 || text);
+    text[got > 0 ? got : 0] = '\0';
+    return text;
+}
+
+/* What cannot be taken while running is named; what can is not. */
+static void test_rest(void **state)
+{
+    (void)state;
+    write_config("  anonymous: [c]\n  grants_collection: a.b\nheartbeat_s: 7\nallowed_origins: [\"http://a\"]\n");
+    char *text = reload_log();
+    assert_non_null(strstr(text, "changed, but only taken at the next start: allowed_origins, auth.grants_collection, "
+                                 "heartbeat_s\n"));
+    free(text);
+    assert_int_equal(anonymous_patterns(), 1);
+    text = reload_log();
+    assert_string_equal(text, "");
+    free(text);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -198,6 +235,7 @@ int main(void)
         cmocka_unit_test(test_broken),
         cmocka_unit_test(test_replaced),
         cmocka_unit_test(test_all),
+        cmocka_unit_test(test_rest),
     };
     return cmocka_run_group_tests(tests, begin, end);
 }

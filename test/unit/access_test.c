@@ -242,7 +242,8 @@ static void test_ticket_expired(void **state)
 static void test_proxies(void **state)
 {
     (void)state;
-    static const char *const trusted[] = {"10.1.2.3", "::ffff:10.1.2.3", "::1"}, *const others[] = {"11.0.0.1", "::2", "127.0.0.1"};
+    static const char *const trusted[] = {"10.1.2.3", "::ffff:10.1.2.3", "::1"};
+    static const char *const others[] = {"11.0.0.1", "::2", "127.0.0.1"};
     for (size_t i = 0; i < 3; i++) {
         struct ip_address address;
         ip_address_parse(trusted[i], strlen(trusted[i]), &address);
@@ -296,7 +297,8 @@ static void test_patterns(void **state)
 static void test_claimed(void **state)
 {
     (void)state;
-    char *token = token_of("{\"sub\":\"bob\",\"workspace\":\"w2\",\"channels\":[\"logs:x:*\",\"logs:public:*\",\"{user}\"]}");
+    char *token = token_of("{\"sub\":\"bob\",\"workspace\":\"w2\","
+                           "\"channels\":[\"logs:x:*\",\"logs:public:*\",\"{user}\"]}");
     char *bearer = forge_text("Bearer %s", token);
     struct identity *identity = ask(access_all, (struct access_request){.authorization = bearer}, ACCESS_GRANTED, "");
     /* A claim is taken as it is: braces in it stand for nothing. */
@@ -334,8 +336,8 @@ static void test_services(void **state)
     assert_ptr_equal(access_find_service(access_all, "bearer token-b"), etl); /* the second of a rotation */
     const struct access_service *alerts = access_find_service(access_all, "Bearer token-c");
     assert_string_equal(alerts->service, "alerts");
-    static const char *const wrong[] = {"Bearer token-d", "Bearer token-", "Bearer token-aa", "token-a", "Bearer  token-a",
-                                        "Bearer token-admin", "Bearer token-a ", "Basic token-a", ""};
+    static const char *const wrong[] = {"Bearer token-d",  "Bearer token-", "Bearer token-aa", "token-a",
+                                        "Bearer  token-a", "Bearer token-admin", "Bearer token-a ", "Basic token-a", ""};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         assert_null(access_find_service(access_all, wrong[i]));
     }
@@ -418,7 +420,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_order),          cmocka_unit_test(test_no_way_around), cmocka_unit_test(test_giant),
-        cmocka_unit_test(test_nothing_configured), cmocka_unit_test(test_ticket_expired), cmocka_unit_test(test_proxies),
+        cmocka_unit_test(test_nothing_configured), cmocka_unit_test(test_ticket_expired),
+        cmocka_unit_test(test_proxies),
         cmocka_unit_test(test_patterns),       cmocka_unit_test(test_claimed),       cmocka_unit_test(test_open),
         cmocka_unit_test(test_services),       cmocka_unit_test(test_refused),       cmocka_unit_test(test_jwks_file),
     };

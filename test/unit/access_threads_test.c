@@ -108,6 +108,7 @@ static void test_threads(void **state)
         struct access *access = make(file);
         assert_non_null(access);
         access_holder_put(holder, access);
+        assert_int_equal(access_holder_version(holder), i + 1);
     }
     for (int i = 0; i < THREADS; i++) {
         pthread_join(threads[i], NULL);

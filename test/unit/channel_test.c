@@ -289,6 +289,20 @@ static void test_intersect_lengths(void **state)
     assert_int_equal(tailwater_pattern_intersect(many, strlen(many), more, strlen(more), both), 0);
 }
 
+static void test_overlap_of_several(void **state)
+{
+    (void)state;
+    const char list[] = "metrics:*,metrics,logs:etl:*";
+    const size_t len = strlen(list);
+    assert_true(tailwater_patterns_overlap(list, len, TEXT("metrics")));
+    assert_true(tailwater_patterns_overlap(list, len, TEXT("metrics:w1")));
+    assert_true(tailwater_patterns_overlap(list, len, TEXT("logs:*:w1")));
+    assert_true(tailwater_patterns_overlap(list, len, TEXT("*")));
+    assert_false(tailwater_patterns_overlap(list, len, TEXT("logs")));
+    assert_false(tailwater_patterns_overlap(list, len, TEXT("logs:api:w1")));
+    assert_false(tailwater_patterns_overlap("metrics:*", 9, TEXT("metrics")));
+}
+
 static void test_is_pattern(void **state)
 {
     (void)state;
@@ -305,7 +319,7 @@ int main(void)
         cmocka_unit_test(test_grammar), cmocka_unit_test(test_lengths), cmocka_unit_test(test_encode),
         cmocka_unit_test(test_encode_lengths), cmocka_unit_test(test_match), cmocka_unit_test(test_overlap),
         cmocka_unit_test(test_is_pattern), cmocka_unit_test(test_intersect), cmocka_unit_test(test_covers),
-        cmocka_unit_test(test_intersect_lengths),
+        cmocka_unit_test(test_intersect_lengths), cmocka_unit_test(test_overlap_of_several),
     };
     return cmocka_run_group_tests_name("channel", tests, NULL, NULL);
 }

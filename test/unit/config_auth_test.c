@@ -170,8 +170,8 @@ static void test_values_refused(void **state)
     refuse("auth:\n  cookie: \"a b\"\n",
            "@:2: auth.cookie: a cookie's name has letters, digits and none of the separators of HTTP");
     refuse("auth:\n  admin_token_sha256: token\n",
-           "@:2: auth.admin_token_sha256: expected the SHA-256 of a token in 64 hex digits; `tailwater token hash` makes "
-           "it");
+           "@:2: auth.admin_token_sha256: expected the SHA-256 of a token in 64 hex digits; `tailwater token hash` "
+           "makes it");
     static const char *const collections[] = {"grants", "platform.", ".grants", "a.system.b", "a b.c", "a.b$c"};
     for (size_t i = 0; i < sizeof collections / sizeof collections[0]; i++) {
         char text[128];
@@ -179,8 +179,8 @@ static void test_values_refused(void **state)
         refuse(text, "@:2: auth.grants_collection: expected database.collection, such as platform.grants");
     }
     setenv("TAILWATER_AUTH_ANONYMOUS", "logs:*,a b", 1);
-    refuse("auth:\n  anonymous: [x]\n", "TAILWATER_AUTH_ANONYMOUS: auth.anonymous[1]: not a pattern: white space, control "
-                                        "characters, ',' and '%' must be percent-encoded");
+    refuse("auth:\n  anonymous: [x]\n", "TAILWATER_AUTH_ANONYMOUS: auth.anonymous[1]: not a pattern: white space, "
+                                        "control characters, ',' and '%' must be percent-encoded");
     unsetenv("TAILWATER_AUTH_ANONYMOUS");
 }
 
@@ -226,7 +226,8 @@ static void test_users(void **state)
            "@:4: auth.grants.users.ann: expected a list of at most 256 channels and patterns");
     refuse("auth:\n  grants:\n    users:\n      ann:\n        - logs:*\n        - \"*x\"\n",
            "@:6: auth.grants.users.ann[1]: not a pattern: '*' must be a whole segment (a value '*' is written %2A)");
-    refuse("auth:\n  grants:\n    users:\n      ann: [5]\n", "@:4: auth.grants.users.ann[0]: not a pattern: expected text");
+    refuse("auth:\n  grants:\n    users:\n      ann: [5]\n",
+           "@:4: auth.grants.users.ann[0]: not a pattern: expected text");
     refuse("auth:\n  grants:\n    users:\n      \"a\\nb\": []\n",
            "@:4: auth.grants.users: a user's name has 1 to 256 bytes and no control characters");
 }
@@ -255,8 +256,8 @@ static void test_services(void **state)
         {"{name: \"a b\"}", "@:1: auth.services[0].name: expected 1 to 64 letters, digits, - . or _"},
         {"{name: a, token_sha256: x}", "@:1: auth.services[0].token_sha256: expected the SHA-256 of a token in 64 hex "
                                        "digits; `tailwater token hash` makes it"},
-        {"{name: a}", "@:1: auth.services[0].token_sha256: expected the SHA-256 of a token in 64 hex digits; `tailwater "
-                      "token hash` makes it"},
+        {"{name: a}", "@:1: auth.services[0].token_sha256: expected the SHA-256 of a token in 64 hex digits; "
+                      "`tailwater token hash` makes it"},
         {"{name: a, token_sha256: []}",
          "@:1: auth.services[0].token_sha256: expected one, or two while a token is replaced"},
         {"{name: a, token_sha256: [" HASH_A "," HASH_A "]}",
@@ -328,7 +329,8 @@ static void test_environment(void **state)
     assert_true(access_has_tickets(config->access));
     config_free(config);
     setenv("TAILWATER_AUTH_JWT_SECRET", SECRET, 1);
-    refuse("", "TAILWATER_AUTH_JWT_SECRET_FILE: auth.jwt.secret_file: auth.jwt.secret is set as well; keep one of them");
+    refuse("",
+           "TAILWATER_AUTH_JWT_SECRET_FILE: auth.jwt.secret_file: auth.jwt.secret is set as well; keep one of them");
     unsetenv("TAILWATER_AUTH_JWT_SECRET");
     unsetenv("TAILWATER_AUTH_JWT_SECRET_FILE");
     unsetenv("TAILWATER_AUTH_TICKET_SECRET_FILE");

@@ -1,6 +1,6 @@
 /*
- * forge - tokens for tests, signed by OpenSSL itself rather than by the library that checks them: any header, any payload,
- * any key, also those that nobody should accept. Texts are for free().
+ * forge - tokens for tests, signed by OpenSSL itself rather than by the library that checks them: any header, any
+ * payload, any key, also those that nobody should accept. Texts are for free().
  */
 #ifndef TAILWATER_TEST_FORGE_H
 #define TAILWATER_TEST_FORGE_H

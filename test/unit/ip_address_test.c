@@ -53,8 +53,9 @@ static void test_texts(void **state)
 static void test_what_is_no_address(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4:80", "01.2.3.4", "1.2.3.4 ",
-                                        " 1.2.3.4", "::1%lo", "[::1", "::1]", "[]", ":::", "unknown", "1,2", "0x7f.1"};
+    static const char *const texts[] = {"", "localhost", "1.2.3", "1.2.3.4.5", "256.1.1.1", "1.2.3.4:80", "01.2.3.4",
+                                        "1.2.3.4 ", " 1.2.3.4", "::1%lo", "[::1", "::1]", "[]", ":::", "unknown", "1,2",
+                                        "0x7f.1"};
     struct ip_address out;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
         if (ip_address_parse(texts[i], strlen(texts[i]), &out) == 0) {
@@ -91,9 +92,9 @@ static void test_ranges(void **state)
 static void test_what_is_no_range(void **state)
 {
     (void)state;
-    static const char *const texts[] = {"", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x", "10.0.0.0/ 8", "::/129",
-                                        "10.0.0.0/0008", "10.0.0.1/8", "192.168.5.0/22", "2001:db8::1/64", "fd00::/8/8",
-                                        "10.0.0.0/99999999999999999999"};
+    static const char *const texts[] = {"", "/8", "10.0.0.0/", "10.0.0.0/33", "10.0.0.0/-1", "10.0.0.0/8x",
+                                        "10.0.0.0/ 8", "::/129", "10.0.0.0/0008", "10.0.0.1/8", "192.168.5.0/22",
+                                        "2001:db8::1/64", "fd00::/8/8", "10.0.0.0/99999999999999999999"};
     struct ip_range range;
     struct error err;
     for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {

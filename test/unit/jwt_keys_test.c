@@ -101,7 +101,8 @@ static void test_refused(void **state)
     refuse(forge_jwk(rsa, "\"alg\":\"RSA-OAEP\","), unknown);
     refuse(forge_jwk(rsa, "\"alg\":5,"), unknown);
     refuse(forge_jwk(rsa, "\"kid\":5,"), " is left out: its kid is not a text");
-    refuse(strdup("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}"), eddsa);
+    refuse(strdup("{\"kty\":\"OKP\",\"crv\":\"Ed25519\",\"x\":\"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo\"}"),
+           eddsa);
     refuse(forge_jwk(ec, "\"alg\":\"EdDSA\","), eddsa);
     refuse(strdup("{\"kty\":\"rsa\"}"), " is left out: its kty is none of RSA, EC and oct");
     refuse(strdup("{\"kty\":\"EC\",\"crv\":\"P-384\",\"x\":\"AA\",\"y\":\"AA\"}"),
@@ -144,7 +145,8 @@ static void test_texts(void **state)
         assert_int_equal(add(&keys, strdup(none[i]), &err), -1);
         assert_string_equal(err.text, "it is no key set: expected {\"keys\": [...]}");
     }
-    static const char *const broken[] = {"", "5", "{\"keys\":[", "{\"keys\":[],\"keys\":[]}", "-----BEGIN PUBLIC KEY-----"};
+    static const char *const broken[] = {"", "5", "{\"keys\":[", "{\"keys\":[],\"keys\":[]}",
+                                         "-----BEGIN PUBLIC KEY-----"};
     for (size_t i = 0; i < sizeof broken / sizeof broken[0]; i++) {
         assert_int_equal(add(&keys, strdup(broken[i]), &err), -1);
         assert_memory_equal(err.text, "it is not JSON", 14);

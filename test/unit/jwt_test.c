@@ -156,7 +156,8 @@ static void test_wrong_kid(void **state)
     refuse(forge_token("{\"alg\":\"RS256\",\"kid\":\"R\"}", "{\"sub\":\"ann\"}", FORGE_RS256, rsa), NO_KEY);
     refuse(forge_token("{\"alg\":\"RS256\",\"kid\":\"\"}", "{\"sub\":\"ann\"}", FORGE_RS256, rsa), NO_KEY);
     refuse(forge_token("{\"alg\":\"RS256\",\"kid\":\"e\"}", "{\"sub\":\"ann\"}", FORGE_RS256, rsa), NO_KEY);
-    refuse(forge_token("{\"alg\":\"RS256\",\"kid\":\"../../etc/passwd\"}", "{\"sub\":\"ann\"}", FORGE_RS256, rsa), NO_KEY);
+    refuse(forge_token("{\"alg\":\"RS256\",\"kid\":\"../../etc/passwd\"}", "{\"sub\":\"ann\"}", FORGE_RS256, rsa),
+           NO_KEY);
     refuse(forge_token("{\"alg\":\"RS256\",\"kid\":\"' OR 1=1 --\"}", "{\"sub\":\"ann\"}", FORGE_RS256, rsa), NO_KEY);
     refuse(forge_token("{\"alg\":\"RS256\",\"kid\":5}", "{\"sub\":\"ann\"}", FORGE_RS256, rsa),
            "the token is refused: its header's kid is not a text");
@@ -297,7 +298,8 @@ static void test_key_of_its_own(void **state)
 {
     (void)state;
     char *jwk = forge_jwk(other_rsa, "");
-    char *header = forge_text("{\"alg\":\"RS256\",\"kid\":\"r\",\"jku\":\"https://evil.example/\",\"x5u\":\"x\",\"jwk\":%s}",
+    char *header = forge_text("{\"alg\":\"RS256\",\"kid\":\"r\",\"jku\":\"https://evil.example/\",\"x5u\":\"x\","
+                              "\"jwk\":%s}",
                               jwk);
     refuse(forge_token(header, "{\"sub\":\"ann\"}", FORGE_RS256, other_rsa), WRONG);
     believe(forge_token(header, "{\"sub\":\"ann\"}", FORGE_RS256, rsa));
@@ -397,7 +399,8 @@ static void test_issuer_and_audience(void **state)
     rules.audience = audience;
     believe(hs256("{\"sub\":\"ann\",\"aud\":\"logs\"}"));
     believe(hs256("{\"sub\":\"ann\",\"aud\":[\"mail\",5,\"logs\"]}"));
-    static const char *const wrong[] = {"\"log\"", "\"logs2\"", "[]", "[\"mail\"]", "{\"logs\":1}", "null", "[[\"logs\"]]"};
+    static const char *const wrong[] = {"\"log\"",     "\"logs2\"", "[]",          "[\"mail\"]",
+                                        "{\"logs\":1}", "null",      "[[\"logs\"]]"};
     for (size_t i = 0; i < sizeof wrong / sizeof wrong[0]; i++) {
         char *payload = forge_text("{\"sub\":\"ann\",\"aud\":%s}", wrong[i]);
         refuse(hs256(payload), "the token's audience is another one");
@@ -409,7 +412,8 @@ static void test_issuer_and_audience(void **state)
 static void test_who(void **state)
 {
     (void)state;
-    struct identity *identity = accept_token(hs256("{\"sub\":\"Änn *:%\",\"workspace\":\"w1\",\"workspace_id\":\"w2\"}"));
+    struct identity *identity =
+        accept_token(hs256("{\"sub\":\"Änn *:%\",\"workspace\":\"w1\",\"workspace_id\":\"w2\"}"));
     assert_string_equal(identity->user, "Änn *:%");
     assert_string_equal(identity->workspace, "w1");
     identity_unref(identity);
@@ -452,7 +456,8 @@ static void test_channels(void **state)
     claims("[\"logs:etl:*\",\"metrics:w1\"]", 2, two);
     claims("\"logs:etl:*, metrics:w1 \"", 2, two);
     /* What is no pattern is left out, never widened. */
-    claims("[\"logs:etl:*\",\"logs:*x\",\"\",5,null,[\"*\"],\"a::b\",\"a b\",\"logs:\",\"metrics:w1\",\"{user}%\"]", 2, two);
+    claims("[\"logs:etl:*\",\"logs:*x\",\"\",5,null,[\"*\"],\"a::b\",\"a b\",\"logs:\",\"metrics:w1\",\"{user}%\"]", 2,
+           two);
     claims("{\"logs\":true}", 0, NULL);
     claims("true", 0, NULL);
     claims("null", 0, NULL);
@@ -477,8 +482,8 @@ static void test_made(void **state)
 {
     (void)state;
     static const char *const patterns[] = {"logs:etl:*"};
-    struct jwt_draft draft = {.user = "ann", .workspace = "w1", .issuer = "i", .audience = "a", .grants_claim = "channels",
-                              .patterns = patterns, .pattern_count = 1, .now_s = now_ms / 1000,
+    struct jwt_draft draft = {.user = "ann", .workspace = "w1", .issuer = "i", .audience = "a",
+                              .grants_claim = "channels", .patterns = patterns, .pattern_count = 1, .now_s = now_ms / 1000,
                               .expires_s = now_ms / 1000 + 60};
     struct error err;
     static char issuer[] = "i", audience[] = "a";

@@ -109,8 +109,8 @@ static void test_pipeline(void **state)
 {
     (void)state;
     check_pipeline("[{'collections':['a'],'channel':'x','match':{'n':1}}]", "shop.grants", false,
-                   "[{'$match':{" ALL ",'$or':[{" INSERT ",'ns.coll':{'$in':['a']},'fullDocument.n':1}," BRANCHES("shop")
-                   "]}}," PROJECT("shop") "]");
+                   "[{'$match':{" ALL ",'$or':[{" INSERT ",'ns.coll':{'$in':['a']},'fullDocument.n':1},"
+                   BRANCHES("shop") "]}}," PROJECT("shop") "]");
     check_pipeline("[{'collections':['*'],'channel':'x'}]", "platform.grants", true,
                    "[{'$match':{'$expr':" SMALL_ID "}},{'$match':{" ALL ",'$or':[{" INSERT
                    ",'ns.db':'shop','ns.coll':{'$nin':[" SYSTEM "]}}," BRANCHES("platform") "]}}," PROJECT("platform")

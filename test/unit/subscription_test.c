@@ -151,7 +151,6 @@ static void test_refused(void **state)
     refuse(*state, "channels=logs:a*", NULL, "invalid_channel");
     refuse(*state, "channels=logs::x", NULL, "invalid_channel");
     refuse(*state, "channels=a,b,c,d,e,f", NULL, "too_many_channels");
-    refuse(*state, "service=%FF", NULL, "invalid_parameter");
     char query[200] = "workspace_id=";
     memset(query + strlen(query), 'a', TAILWATER_SEGMENT_MAX + 1); /* one byte too long */
     refuse(*state, query, NULL, "invalid_parameter");
