@@ -384,11 +384,11 @@ void config_free(struct config *config)
 
 bool config_is_open_to_machine(const struct config *config)
 {
-    bool everything = false;
+    bool is_free = config->test_endpoints;
     for (unsigned i = 0; i < config->auth_anonymous_count; i++) {
-        everything = everything || strcmp(config->auth_anonymous[i], "*") == 0;
+        is_free = is_free || strcmp(config->auth_anonymous[i], "*") == 0;
     }
-    return config->open_mode || (everything && config->listens_on_loopback && config->auth_proxy_count == 0);
+    return config->open_mode || (is_free && config->listens_on_loopback && config->auth_proxy_count == 0);
 }
 
 const char *config_source_uri(const struct config *config, const struct config_source *source)

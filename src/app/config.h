@@ -153,8 +153,9 @@ int config_load_auth(const char *file, const char *const *flags, struct config *
 /* Load again from the same file, flags and the environment of the process. Nothing changes in config. */
 int config_reload(const struct config *config, struct config **out, struct error *err);
 
-/* Is the listener a loopback address and everything readable without a token, in open mode or by auth.anonymous? Then a web
- * page must not reach it through a name of its own (DNS rebinding). A proxy in front has names of its own. */
+/* Is the listener a loopback address, and does it give everything (open mode, auth.anonymous) or take logs
+ * (test_endpoints) without a token? Then a web page must not reach it through a name of its own (DNS rebinding). A proxy in
+ * front has names of its own. */
 bool config_is_open_to_machine(const struct config *config);
 
 /* The connection string of a source: its own or mongodb.uri. A secret. */

@@ -39,7 +39,7 @@ struct ip_address ip_address_site(const struct ip_address *address);
 
 bool ip_address_is_loopback(const struct ip_address *address);
 
-/* Read "10.0.0.0/8", "fd00::/8" or a single address. Bits behind the prefix must be zero. Returns 0, or -1 with *err. */
+/* Read "10.0.0.0/8", "fd00::/8" or a single address. Bits behind the prefix must be 0. Returns 0, or -1 with *err. */
 int ip_range_parse(const char *text, struct ip_range *out, struct error *err);
 
 bool ip_range_has(const struct ip_range *range, const struct ip_address *address);

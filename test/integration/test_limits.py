@@ -201,22 +201,22 @@ def test_catch_ups_of_a_user(serve, db, hub):
     auth = by_secret(grants={"everyone": ["logs:*"]})
     server = serve(ETL, auth=auth, limits={"user_catchups": 1, "queue_bytes": 16384}, journal={"bytes": 65536})
     begin = hub.open(server.port, QUERY, headers=reader("ann")).wait_ready().id
-    for _ in range(10):
-        db.etl_logs.insert_many([{"workspace_id": "w1", "workflow_id": "f1", "pad": "x" * 4000} for _ in range(100)])
-    until(lambda: server.health()["sources"][0]["events"] >= 1000, "the server has read everything")
+    for _ in range(400):
+        log(db, "w1", pad="x" * 40000)
+    until(lambda: server.health()["sources"][0]["events"] >= 400, "the server has read everything")
     back = {"Last-Event-ID": begin}
     first = hub.open(server.port, QUERY, headers=reader("ann") | back, receive_buffer=4096)
-    first.wait_events(1)
+    first.wait_ready()
     first.pause()
     second = hub.open(server.port, QUERY, headers=reader("ann") | back)
     goaway = second.wait_control("goaway")
     second.wait_end()
     assert 0 <= goaway.json["reconnect_ms"] <= 60000 and not second.events
-    hub.open(server.port, QUERY, headers=reader("bob") | back).wait_events(1000)
+    hub.open(server.port, QUERY, headers=reader("bob") | back).wait_events(400)
     opened(hub, server, 1, reader("ann"))
     first.resume()
     first.wait_control("caught-up")
-    hub.open(server.port, QUERY, headers=reader("ann") | back).wait_events(1000)
+    hub.open(server.port, QUERY, headers=reader("ann") | back).wait_events(400)
 
 
 # --- wrong tokens -------------------------------------------------------------------------------------------
