@@ -58,7 +58,7 @@ struct job {
     uint64_t number;      /* and for which exchange */
     /* the answer */
     int status;           /* 200, 400, 404, 503; JOB_PUBLISH: also 201, 207, 403, 409, 413 */
-    struct buffer body;   /* JSON for 200; JOB_PUBLISH: for whatever has no code */
+    struct buffer body;   /* JSON for 200; JOB_PUBLISH: for whatever has no code, else members of the problem */
     struct rows *rows;    /* JOB_ROWS: for 200, one reference */
     const char *code;     /* of a problem, constant; NULL = the endpoint's own for this status */
     struct error error;   /* and its sentence */

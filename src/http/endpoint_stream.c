@@ -158,9 +158,10 @@ static int take_seat(struct loop *loop, struct exchange *x, const struct params 
 {
     struct access *access = access_holder_get(loop->context->access);
     struct ip_address client = client_address_of(x, access);
+    struct ip_address site = ip_address_site(&client);
     access_unref(access);
     bool is_behind_proxy = rights_trusts_peer(loop, x); /* else its connection was counted when it was accepted */
-    const char *code = seat_take(loop->context, request->rights.identity, is_behind_proxy ? &client : NULL,
+    const char *code = seat_take(loop->context, request->rights.identity, is_behind_proxy ? &site : NULL,
                                  &request->seat);
     if (code) {
         refuse(loop, x, params, code, "close one of the streams that are open, or try again later");

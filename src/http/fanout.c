@@ -84,7 +84,8 @@ static void carry_source(struct loop *loop, unsigned source)
         for (int i = 0; i < n; i++) {
             struct carry c = {source, frames[i], cursor->number, feed_cursor_reached(cursor)};
             carry_entry(loop, &c);
-            cursor->last = frames[i]->id;
+            /* A change of grants is in no sweep: its place would not be found there. */
+            cursor->last = frames[i]->kind == FRAME_GRANTS ? cursor->last : frames[i]->id;
             cursor->complete = frames[i]->kind == FRAME_MODE ? 0 : cursor->complete; /* it spoke of the mode before */
             cursor->number++;
             frame_unref(frames[i]);

@@ -86,6 +86,9 @@ int feed_read(struct feed *feed, const struct feed_cursor *cursor, struct frame 
 static inline void feed_passed(struct feed *feed, const struct frame *frame)
 {
     feed->taken_bytes += frame_cost(frame);
+    if (frame->kind == FRAME_GRANTS) {
+        return; /* only this journal has it: elsewhere its place would not be found */
+    }
     /* Never back: the point may lie ahead of what is read, and a position says less than an event of its time. */
     uint64_t time = frame->id.cluster_time;
     if (time > feed->point.cluster_time || (time == feed->point.cluster_time && !event_id_is_position(frame->id))) {

@@ -6,9 +6,9 @@
  *
  * Refused besides what the RFC refuses, because a parser behind this one reads it differently or not at all: chunk
  * extensions and trailer fields, a tab beside Content-Length or Transfer-Encoding, equal repeated Content-Lengths, a
- * body with HEAD or TRACE, versions other than 1.0 and 1.1, and what would be no host in a target that begins with "//" (the
- * parser would take it for one). Let through although the RFC does not name them: bytes in a
- * target that browsers and curl do send unencoded ({ } | ^ ` [ ] \ " < > and everything above 0x7f).
+ * body with HEAD or TRACE, versions other than 1.0 and 1.1, and what would be no host in a target that begins with
+ * "//" (the parser would take it for one). Let through although the RFC does not name them: bytes in a target that
+ * browsers and curl do send unencoded ({ } | ^ ` [ ] \ " < > and everything above 0x7f).
  */
 #ifndef TAILWATER_HTTP_HEAD_CHECK_H
 #define TAILWATER_HTTP_HEAD_CHECK_H

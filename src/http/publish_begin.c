@@ -87,11 +87,9 @@ static void answer(struct pending *p, const struct job *job)
 {
     const struct http_settings *settings = &p->loop->context->settings;
     if (job->code) {
-        reply_problem(p->exchange, settings, job->status, job->code, job->error.text);
+        struct slice items = {job->body.data, job->body.len};
+        reply_problem_with(p->exchange, settings, job->status, job->code, job->error.text, items);
     } else {
-        if (job->status == 503) {
-            exchange_add_header(p->exchange, "Retry-After", "2");
-        }
         reply_json(p->exchange, settings, job->status, job->body.data, job->body.len);
     }
     pending_end(p);

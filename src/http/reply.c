@@ -62,6 +62,12 @@ void reply_json(struct exchange *x, const struct http_settings *settings, int st
 void reply_problem(struct exchange *x, const struct http_settings *settings, int status, const char *code,
                    const char *detail)
 {
+    reply_problem_with(x, settings, status, code, detail, (struct slice){"", 0});
+}
+
+void reply_problem_with(struct exchange *x, const struct http_settings *settings, int status, const char *code,
+                        const char *detail, struct slice members)
+{
     struct buffer body = BUFFER_INIT;
     buffer_printf(&body, "{\"type\":\"about:blank\",\"title\":\"%s\",\"status\":%d,\"code\":\"%s\"", title_of(status),
                   status, code);
@@ -70,6 +76,8 @@ void reply_problem(struct exchange *x, const struct http_settings *settings, int
         buffer_append_json(&body, detail, strlen(detail));
         buffer_append_byte(&body, '"');
     }
+    buffer_append(&body, ",", members.len > 0);
+    buffer_append(&body, members.data, members.len);
     buffer_append_text(&body, "}\n");
     add_common_headers(x, settings);
     add_advice(x, status, code);

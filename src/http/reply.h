@@ -18,4 +18,8 @@ void reply_json(struct exchange *exchange, const struct http_settings *settings,
 void reply_problem(struct exchange *exchange, const struct http_settings *settings, int status, const char *code,
                    const char *detail);
 
+/* The same with members of its own behind the others: JSON text without braces. */
+void reply_problem_with(struct exchange *exchange, const struct http_settings *settings, int status, const char *code,
+                        const char *detail, struct slice members);
+
 #endif

@@ -37,8 +37,8 @@ static void drop_log(mongoc_log_level_t level, const char *domain, const char *m
     (void)unused;
 }
 
-/* The driver has put its counters into /dev/shm before main() began: nobody reads them, and a killed process would leave
- * the file for ever. */
+/* The driver has put its counters into /dev/shm before main() began: nobody reads them, and a killed process would
+ * leave the file for ever. */
 static void drop_counters(void)
 {
     char name[32];

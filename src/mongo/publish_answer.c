@@ -67,7 +67,11 @@ static void answer_batch(struct job *job, const struct publish_item *items, size
 {
     const struct publish_request *request = job->publish;
     job->status = status_of(request, items, count);
-    buffer_append_text(&job->body, "{\"items\":[");
+    if (job->status >= 400) {
+        job->code = "nothing_stored";
+        error_set(&job->error, "none of the items was stored; each says why");
+    }
+    buffer_append_text(&job->body, job->code ? "\"items\":[" : "{\"items\":[");
     for (size_t i = 0; i < count; i++) {
         buffer_append_text(&job->body, i > 0 ? "," : "");
         if (is_stored(&items[i])) {
@@ -76,8 +80,8 @@ static void answer_batch(struct job *job, const struct publish_item *items, size
             append_failed(&items[i], &job->body);
         }
     }
-    buffer_printf(&job->body, "],\"inserted\":%zu,\"repeated\":%zu,\"failed\":%zu}\n", request->inserted,
-                  request->repeated, request->failed);
+    buffer_printf(&job->body, "],\"inserted\":%zu,\"repeated\":%zu,\"failed\":%zu%s", request->inserted,
+                  request->repeated, request->failed, job->code ? "" : "}\n");
 }
 
 static void answer_one(struct job *job, const struct publish_item *item)

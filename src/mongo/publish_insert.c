@@ -5,6 +5,7 @@
 #include "publish_repeat.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 enum {
     WRITE_TIMEOUT_MS = 5000,
@@ -16,8 +17,9 @@ enum {
 static void log_failure(const struct publish_group *group, const char *text)
 {
     static struct log_limit limit;
-    log_write_limited(&limit, LOG_LEVEL_WARN, "publish", "%s.%s: %s", group->target.database, group->target.collection,
-                      text);
+    size_t len = strcspn(text, "{"); /* behind it the server quotes the command: what is published is not for the log */
+    log_write_limited(&limit, LOG_LEVEL_WARN, "publish", "%s.%s: %.*s", group->target.database,
+                      group->target.collection, len > 300 ? 300 : (int)len, text);
 }
 
 static void fail_unavailable(struct publish_item *item)

@@ -329,6 +329,7 @@ static int take_change(struct reader *r, const bson_iter_t *at, struct reader_ba
     count_made(r, &change, &made);
     if (made.frame) {
         batch->frames[batch->count++] = made.frame;
+        batch->grants += made.frame->kind == FRAME_GRANTS;
     }
     return 0;
 }

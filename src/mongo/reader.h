@@ -31,6 +31,7 @@ struct reader_options {
 struct reader_batch {
     struct frame **frames; /* one reference each goes to the caller; the array stays the reader's */
     size_t count;
+    size_t grants;         /* of them, changes of grants */
     uint64_t complete;     /* every event up to this cluster time has now been given out */
     bool reopen;           /* the caller closes and opens again before it goes on */
     bool idle;             /* nothing came: there is nothing more */

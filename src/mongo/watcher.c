@@ -224,7 +224,7 @@ static void take_batch(struct watcher *w, const struct reader_batch *batch)
         note_open(w);
     }
     tell_grants(w);
-    atomic_fetch_add(&w->source->status.events, batch->count);
+    atomic_fetch_add(&w->source->status.events, batch->count - batch->grants);
     journal_append(w->source->journal, batch->frames, batch->count, batch->complete);
     tend_grants(w, batch);
     w->backoff_ms = BACKOFF_FIRST_MS;

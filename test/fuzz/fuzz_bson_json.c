@@ -1,7 +1,7 @@
 /*
- * fuzz_bson_json - BSON of any bytes to one line of JSON, to an event, to a frame: another library reads the JSON, the line
- * holds nothing that ends a line or controls a terminal, and the SSE parser gives back that event alone.
- * The first byte of an input chooses style, filter and size; the rest is the document, whose length and last byte are put
+ * fuzz_bson_json - BSON of any bytes to one line of JSON, to an event, to a frame: another library reads the JSON,
+ * the line holds nothing that ends a line or controls a terminal, and the SSE parser gives back that event alone. The
+ * first byte of an input chooses style, filter and size; the rest is the document, whose length and last byte are put
  * right unless its top bit is set.
  */
 #include "bson_json.h"

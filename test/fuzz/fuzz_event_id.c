@@ -1,6 +1,6 @@
 /*
- * fuzz_event_id - what a client sends as Last-Event-ID: one id, a vector of them, a raw token. Whatever is accepted can be
- * written again and means the same; nothing else than ids is accepted.
+ * fuzz_event_id - what a client sends as Last-Event-ID: one id, a vector of them, a raw token. Whatever is accepted
+ * can be written again and means the same; nothing else than ids is accepted.
  */
 #include "event_id.h"
 #include "resume_id.h"

@@ -1,8 +1,7 @@
 /*
- * fuzz_filter - level, min_level and q on any line: always an answer, the same for a copy; and on valid JSON the one that
- * a walk through the parsed tree gives.
- * The first byte of an input is the event's level, the second chooses what is asked for; then q up to a line feed, then
- * the line.
+ * fuzz_filter - level, min_level and q on any line: always an answer, the same for a copy; and on valid JSON the one
+ * that a walk through the parsed tree gives. The first byte of an input is the event's level, the second chooses what
+ * is asked for; then q up to a line feed, then the line.
  */
 #include "filter.h"
 

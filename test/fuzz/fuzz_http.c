@@ -1,9 +1,9 @@
 /*
  * fuzz_http - a connection's bytes through the guard and evhttp, over loopback, with handlers that answer at once or
  * later or stream: nobody crashes, and evhttp hands out exactly the requests that head_check sees, with bodies of that
- * length, in that order; fewer only when the server has closed the connection or made it a stream. evhttp refuses nothing
- * by itself, in its own words.
- * The first byte of an input seeds the cuts. A target's first letter chooses the handler: /d later, /s stream.
+ * length, in that order; fewer only when the server has closed the connection or made it a stream. evhttp refuses
+ * nothing by itself, in its own words. The first byte of an input seeds the cuts. A target's first letter chooses the
+ * handler: /d later, /s stream.
  */
 #include "exchange.h"
 #include "head_check.h"

@@ -1,7 +1,7 @@
 /*
- * fuzz_query - the parameters of a request, from query and JSON body, to a subscription: what is accepted is text, channels
- * and patterns by their grammar, JSON again, and never more than was granted.
- * The first byte of an input chooses an alias and the grants; then the query up to a line feed, then the body.
+ * fuzz_query - the parameters of a request, from query and JSON body, to a subscription: what is accepted is text,
+ * channels and patterns by their grammar, JSON again, and never more than was granted. The first byte of an input
+ * chooses an alias and the grants; then the query up to a line feed, then the body.
  */
 #include "params.h"
 #include "subscription.h"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import json
 import os
 import socket
@@ -14,8 +15,8 @@ import http1
 from conftest import ETL
 from deadline import until
 from identities import (AUDIENCE, HS, INVALID, ISSUER, MISSING, NOTHING_GRANTED, SECRET, STREAM, TICKET_SECRET, Key,
-                        Peer, assert_unauthorized, b64, b64_json, bearer, by_secret, claims, keep_secret, key, key_set, log,
-                        module_server, reader, refusal, sha256, token, unsigned)
+                        Peer, assert_unauthorized, b64, b64_json, bearer, by_secret, claims, keep_secret, key, key_set,
+                        log, module_server, reader, refusal, sha256, token, unsigned)
 from oracle import Rule
 from server import run_cli
 
@@ -205,6 +206,18 @@ def test_every_way_in_is_guarded(secret, keys):
                 assert_unauthorized(answer, code)
     for path in ("/health", "/"):
         assert secret.get(path).status == 200
+
+
+def test_requests_of_one_connection_are_strangers(secret):
+    """Keep-alive: what one request showed is not the next one's."""
+    path = f"/api/logs/history?channels={OURS}"
+    connection = http.client.HTTPConnection("127.0.0.1", secret.port, timeout=10)
+    shown = [(reader("ann", ALL), 200), ({}, 401), (reader("bob", ["logs:faas:*"]), 403), ({"X-User-Id": "ann"}, 403)]
+    for headers, status in shown * 2:
+        connection.request("GET", path, headers=headers)
+        answer = connection.getresponse()
+        assert (answer.status, bool(answer.read())) == (status, True), headers
+    connection.close()
 
 
 def test_other_schemes_and_doubles(secret):

@@ -155,6 +155,27 @@ def test_unmatched_tells_nothing_about_what_is_not_granted(server, hub):
     assert ready["unmatched"] == ["nobody:makes:this"]
 
 
+def test_forms_of_a_subscription(server, serve, hub):
+    """What was widened, or made from parameters or an alias, is cut alike; denied names what was asked for."""
+    headers = reader("ann", ["logs:etl:ws1:*"])
+    whole, one = ["logs:etl:ws1:*"], ["logs:etl:ws1:f1"]
+    for asked, channels, denied in (
+            ({"workspace_id": "ws1"}, whole, []), ({"service": "etl", "workspace_id": "ws1"}, whole, []),
+            ({"channels": "logs:ws1:f1"}, one, []), ({"channels": "logs:ws2:f1,logs:ws1:f1"}, one, ["logs:ws2:f1"])):
+        stream = hub.open(server.port, asked, headers=headers)
+        ready = stream.wait_ready().json
+        assert (ready["channels"], ready["denied"], ready["unmatched"]) == (channels, denied, []), asked
+        stream.abort()
+    for asked in ("workspace_id=ws2", "service=etl&workspace_id=ws2", "service=faas&workspace_id=ws1",
+                  "channels=logs:ws2:f1"):
+        assert refusal(server.get(f"{STREAM}?{asked}", headers)) == (403, NOTHING_GRANTED), asked
+    path = {"path": "/my/logs", "channel": "logs:etl:{workspace_id}:{workflow_id}"}
+    alias = serve(ETL, auth=by_secret(), aliases=[path])
+    stream = hub.open(alias.port, "/my/logs?workspace_id=ws1&workflow_id=f1", headers=headers)
+    assert stream.wait_ready().json["channels"] == ["logs:etl:ws1:f1"]
+    assert refusal(alias.get("/my/logs?workspace_id=ws2&workflow_id=f1", headers)) == (403, NOTHING_GRANTED)
+
+
 # --- one of forty -----------------------------------------------------------------------------------------
 
 NAMES = [f"board{i:02d}-{random.Random(i).getrandbits(60):015x}" for i in range(40)]

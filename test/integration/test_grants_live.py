@@ -15,8 +15,8 @@ from bson import ObjectId
 from conftest import ETL, FAAS
 from deadline import PATIENCE, until
 from identities import (END, KEEP, NOTHING_GRANTED, STREAM, WORKSPACES, assert_refused, assert_told, by_secret,
-                        end_marker, follow, grant, ids, log, may, of, open_all, reader, refusal, wait_end_marker, wait_granted,
-                        wait_revoked)
+                        end_marker, follow, grant, ids, log, may, of, open_all, reader, refusal, wait_end_marker,
+                        wait_granted, wait_revoked)
 from stream import EVENT_ID
 
 # --- one change ---------------------------------------------------------------------------------------------
@@ -29,8 +29,8 @@ def test_loaded_before_the_first_connection(follow, db, hub):
     db.grants.insert_many([{"_id": f"user{i}", "read": [of(f"w{i}"), f"logs:faas:w{i}"]} for i in range(3000)])
     db.grants.insert_many([{"_id": oid, "read": [of("w1")]}, {"_id": str(oid), "read": of("w2")},
                            {"_id": 7, "read": [of("w3")]}, {"_id": "none"}, {"_id": "map", "read": {"a": "logs:*"}},
-                           {"_id": {"a": 1}, "read": ["*"]}, {"_id": 7.5, "read": ["*"]}, {"_id": "a\0b", "read": ["*"]},
-                           {"_id": "*", "read": ["*"]},
+                           {"_id": {"a": 1}, "read": ["*"]}, {"_id": 7.5, "read": ["*"]},
+                           {"_id": "a\0b", "read": ["*"]}, {"_id": "*", "read": ["*"]},
                            {"_id": "partly", "read": ["logs:e*", "", None, 3, of("w9"), "logs::x"]}])
     server = follow()
     assert sorted(open_all(hub, server, str(oid)).ready["channels"]) == [of("w1"), of("w2")]
@@ -171,6 +171,27 @@ def test_the_collection_goes_away(serve, mongo, db, dbname, hub, end):
         assert ids(gone) == [before] and ids(stays) == [before, *after]
     finally:
         mongo.client.drop_database(platform.name)
+
+
+def test_where_there_is_no_change_stream(more_mongod, follow, dbname, hub):
+    """A standalone server is polled; so are the grants."""
+    node = more_mongod(replica_set=False)
+    db = node.client[dbname]
+    server = follow(uri=node.uri, mode="auto", poll={"interval_ms": 200})
+    stream = open_all(hub, server, "ann", KEEP)
+    late = []
+    for i in range(4):
+        grant(db, "ann", of(f"w{i}"))
+        done = time.monotonic()
+        late.append(wait_granted(stream, *KEEP, of(f"w{i}")).at - done)
+    assert max(late) < 1 * PATIENCE, late
+    db.grants.drop()
+    wait_revoked(stream, of("w3"))
+    log(db, "w3")
+    mine = log(db, "keep")
+    stream.wait(lambda s: ids(s)[-1:] == [mine], "the event")
+    assert ids(stream) == [mine]
+    assert_told(stream)
 
 
 def test_grants_are_no_logs(serve, db, dbname, hub):

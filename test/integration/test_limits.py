@@ -64,6 +64,22 @@ def test_streams_of_a_user(serve, hub):
     assert not [s for s in streams[1:] + others if s.ended]
 
 
+def test_places_of_streams_that_the_server_ends(serve, db, dbname, hub):
+    """Revoked or at its token's end: the place is free as well."""
+    auth = by_secret(grants_collection=f"{dbname}.grants")
+    server = serve(ETL, auth=auth, limits={"user_connections": 1})
+    for _ in range(3):
+        db.grants.insert_one({"_id": "ann", "read": ALL})
+        until(lambda: server.request("HEAD", ASK, reader("ann")).status == 200, "the grant is known")
+        stream = opened(hub, server, 1, reader("ann"))[0]
+        db.grants.delete_one({"_id": "ann"})
+        stream.wait_end()
+    short = hub.open(server.port, QUERY, headers=reader("ann", ALL, exp_s=2))
+    short.wait_control("goaway")
+    short.wait_end()
+    opened(hub, server, 1, reader("ann", ALL))
+
+
 def test_a_hundred_at_once_get_exactly_their_share(serve, hub):
     """However the loops race: never more than the limit, and all places are given back."""
     server = guarded(serve, user_connections=10)
@@ -196,8 +212,8 @@ def test_refusals_do_no_harm_to_streams(serve, db, hub):
 
 
 def test_catch_ups_of_a_user(serve, db, hub):
-    """Reconnects that MongoDB must serve: one user's share. Who is over it is sent away and told when to come back; others
-    and streams that the journal serves are not touched."""
+    """Reconnects that MongoDB must serve: one user's share. Who is over it is sent away and told when to come back;
+    others and streams that the journal serves are not touched."""
     auth = by_secret(grants={"everyone": ["logs:*"]})
     server = serve(ETL, auth=auth, limits={"user_catchups": 1, "queue_bytes": 16384}, journal={"bytes": 65536})
     begin = hub.open(server.port, QUERY, headers=reader("ann")).wait_ready().id

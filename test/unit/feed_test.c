@@ -171,6 +171,20 @@ static void test_live_while_warming(void **state)
     frame_unref(live);
 }
 
+/* A change of grants stands in its source's journal alone: whoever went on behind it from elsewhere would find no place. */
+static void test_grants_are_no_place(void **state)
+{
+    (void)state;
+    struct feed feed = {.point = {5, 7}};
+    struct frame *one = frame_new_grants((struct event_id){6, 9}, NULL), *all = frame_new_grants(event_id_position(8), NULL);
+    feed_passed(&feed, one);
+    feed_passed(&feed, all);
+    assert_int_equal(feed.point.cluster_time, 5);
+    assert_int_equal(feed.point.hash, 7);
+    frame_unref(one);
+    frame_unref(all);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -180,6 +194,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_hold_while_queued, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_live_behind_an_open_time, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_live_while_warming, set_up, tear_down),
+        cmocka_unit_test(test_grants_are_no_place),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
