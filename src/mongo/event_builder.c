@@ -235,80 +235,6 @@ enum event_outcome event_builder_document(struct event_builder *builder, struct 
 
 /* --- changes ------------------------------------------------------------------------------------ */
 
-/* The parts of a change document; all borrowed. */
-struct change {
-    struct slice token, operation, database, collection;
-    uint64_t cluster_time;
-    int64_t wall_ms;
-    bson_t document;
-    bool has_document;
-};
-
-static struct slice text_of(const bson_iter_t *at)
-{
-    uint32_t len = 0;
-    const char *text = BSON_ITER_HOLDS_UTF8(at) ? bson_iter_utf8(at, &len) : "";
-    return (struct slice){text, len};
-}
-
-static void read_token(const bson_iter_t *at, struct change *change)
-{
-    bson_iter_t data;
-    if (BSON_ITER_HOLDS_DOCUMENT(at) && bson_iter_recurse(at, &data) && bson_iter_find(&data, "_data")) {
-        change->token = text_of(&data);
-    }
-}
-
-static void read_namespace(const bson_iter_t *at, struct change *change)
-{
-    bson_iter_t part;
-    if (!BSON_ITER_HOLDS_DOCUMENT(at) || !bson_iter_recurse(at, &part)) {
-        return;
-    }
-    while (bson_iter_next(&part)) {
-        if (strcmp(bson_iter_key(&part), "db") == 0) {
-            change->database = text_of(&part);
-        } else if (strcmp(bson_iter_key(&part), "coll") == 0) {
-            change->collection = text_of(&part);
-        }
-    }
-}
-
-static void read_document(const bson_iter_t *at, struct change *change)
-{
-    uint32_t len;
-    const uint8_t *data;
-    if (BSON_ITER_HOLDS_DOCUMENT(at)) {
-        bson_iter_document(at, &len, &data);
-        change->has_document = bson_init_static(&change->document, data, len);
-    }
-}
-
-static void read_change(const bson_t *source, struct change *change)
-{
-    bson_iter_t at;
-    uint32_t seconds, increment;
-    *change = (struct change){.token = {"", 0}, .operation = {"", 0}, .database = {"", 0}, .collection = {"", 0}};
-    bool more = bson_iter_init(&at, source);
-    while (more && bson_iter_next(&at)) {
-        const char *key = bson_iter_key(&at);
-        if (strcmp(key, "_id") == 0) {
-            read_token(&at, change);
-        } else if (strcmp(key, "operationType") == 0) {
-            change->operation = text_of(&at);
-        } else if (strcmp(key, "clusterTime") == 0 && BSON_ITER_HOLDS_TIMESTAMP(&at)) {
-            bson_iter_timestamp(&at, &seconds, &increment);
-            change->cluster_time = (uint64_t)seconds << 32 | increment;
-        } else if (strcmp(key, "wallTime") == 0 && BSON_ITER_HOLDS_DATE_TIME(&at)) {
-            change->wall_ms = bson_iter_date_time(&at);
-        } else if (strcmp(key, "ns") == 0) {
-            read_namespace(&at, change);
-        } else if (strcmp(key, "fullDocument") == 0) {
-            read_document(&at, change);
-        }
-    }
-}
-
 /* 'i', 'r', or 0 for an operation that carries no document. */
 static char operation_of(const struct change *change)
 {
@@ -418,20 +344,18 @@ static enum event_outcome build_event(struct event_builder *b, const struct chan
     return EVENT_BUILT;
 }
 
-enum event_outcome event_builder_change(struct event_builder *builder, const bson_t *change, struct frame **frame,
-                                        struct error *reason)
+enum event_outcome event_builder_change(struct event_builder *builder, const struct change *change,
+                                        struct frame **frame, struct error *reason)
 {
-    struct change parts;
     *frame = NULL;
-    read_change(change, &parts);
-    char operation = operation_of(&parts);
-    if (!operation || enter_namespace(builder, parts.database, parts.collection) < 0) {
+    char operation = operation_of(change);
+    if (!operation || enter_namespace(builder, change->database, change->collection) < 0) {
         return EVENT_UNCOVERED;
     }
-    struct event_id id = identify(builder, &parts, operation);
+    struct event_id id = identify(builder, change, operation);
     if (!builder->ns_mapping || !mapping_takes(builder->ns_mapping, operation)) {
         return EVENT_UNCOVERED;
     }
-    return parts.has_document ? build_event(builder, &parts, id, frame, reason)
-                              : build_oversize(builder, &parts, id, frame);
+    return change->has_document ? build_event(builder, change, id, frame, reason)
+                                : build_oversize(builder, change, id, frame);
 }

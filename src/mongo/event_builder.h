@@ -7,6 +7,7 @@
 #ifndef TAILWATER_MONGO_EVENT_BUILDER_H
 #define TAILWATER_MONGO_EVENT_BUILDER_H
 
+#include "change.h"
 #include "mapping.h"
 
 struct event_builder;
@@ -29,8 +30,7 @@ struct event_builder *event_builder_new(const struct mapping_set *set, const str
 void event_builder_free(struct event_builder *builder);
 
 /*
- * Build the frame of one change as the pipeline of mapping_set_pipeline() delivers it: {_id: {_data}, operationType,
- * ns, clusterTime, wallTime?, fullDocument?}. Changes must come in stream order, and every cluster time from its first
+ * Build the frame of one change. Changes must come in stream order, and every cluster time from its first
  * event on, or the ordinals are wrong. change: borrowed.
  * Returns an event_outcome; *frame gives one reference for BUILT and OVERSIZE, else NULL.
  * For UNROUTABLE *reason tells field and _id (for a log line).
@@ -38,8 +38,8 @@ void event_builder_free(struct event_builder *builder);
  * Events of one cluster time count as equal when their 48 bits of namespace, _id and operation are; so the ids of a
  * cluster time differ even where those bits collide. The id of an oversize event is hashed from its token's text.
  */
-enum event_outcome event_builder_change(struct event_builder *builder, const bson_t *change, struct frame **frame,
-                                        struct error *reason);
+enum event_outcome event_builder_change(struct event_builder *builder, const struct change *change,
+                                        struct frame **frame, struct error *reason);
 
 /*
  * The event of a document read from a collection. The channel is appended to `channel`, the data line to `json`

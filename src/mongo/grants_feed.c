@@ -198,60 +198,9 @@ void grants_feed_confirm(struct grants_feed *feed, uint64_t reached, uint64_t no
 
 /* --- one change ------------------------------------------------------------------------------------ */
 
-struct change {
-    uint64_t time;
-    struct slice operation, database, collection;
-    bool has_id;
-    bson_iter_t id; /* of the document */
-};
-
-static struct slice text_of(const bson_iter_t *at)
-{
-    uint32_t len = 0;
-    const char *text = BSON_ITER_HOLDS_UTF8(at) ? bson_iter_utf8(at, &len) : "";
-    return (struct slice){text, len};
-}
-
 static bool is_text(struct slice slice, const char *text)
 {
     return slice.len == strlen(text) && memcmp(slice.data, text, slice.len) == 0;
-}
-
-static void read_namespace(const bson_iter_t *at, struct change *change)
-{
-    bson_iter_t part;
-    if (!BSON_ITER_HOLDS_DOCUMENT(at) || !bson_iter_recurse(at, &part)) {
-        return;
-    }
-    while (bson_iter_next(&part)) {
-        if (strcmp(bson_iter_key(&part), "db") == 0) {
-            change->database = text_of(&part);
-        } else if (strcmp(bson_iter_key(&part), "coll") == 0) {
-            change->collection = text_of(&part);
-        }
-    }
-}
-
-static void read_change(const bson_t *source, struct change *change)
-{
-    bson_iter_t at;
-    uint32_t seconds, increment;
-    *change = (struct change){.operation = {"", 0}, .database = {"", 0}, .collection = {"", 0}};
-    bool more = bson_iter_init(&at, source);
-    while (more && bson_iter_next(&at)) {
-        const char *key = bson_iter_key(&at);
-        if (strcmp(key, "operationType") == 0) {
-            change->operation = text_of(&at);
-        } else if (strcmp(key, "ns") == 0) {
-            read_namespace(&at, change);
-        } else if (strcmp(key, "clusterTime") == 0 && BSON_ITER_HOLDS_TIMESTAMP(&at)) {
-            bson_iter_timestamp(&at, &seconds, &increment);
-            change->time = database_time(seconds, increment);
-        } else if (strcmp(key, MAPPING_GRANTS_ID) == 0) {
-            change->has_id = true;
-            change->id = at;
-        }
-    }
 }
 
 static bool is_of_document(const struct change *change)
@@ -274,7 +223,7 @@ static struct event_id identify(const struct grants_feed *feed, const struct cha
     int len = snprintf(ns, sizeof ns, "%s.%s", feed->place.database, feed->place.collection);
     size_t ns_len = len < (int)sizeof ns ? (size_t)len : sizeof ns - 1;
     char operation = change->operation.len ? change->operation.data[0] : 0;
-    return (struct event_id){change->time, event_id_hash(ns, ns_len, user, strlen(user), operation, 0)};
+    return (struct event_id){change->cluster_time, event_id_hash(ns, ns_len, user, strlen(user), operation, 0)};
 }
 
 /* --- failures -------------------------------------------------------------------------------------- */
@@ -283,8 +232,8 @@ static struct event_id identify(const struct grants_feed *feed, const struct cha
 static struct frame *give_up(struct grants_feed *feed, const struct change *change)
 {
     log_error("grants", "source %s: grants cannot be read: nobody has any until they can", feed->source->name);
-    grant_book_unload(feed->book, change->time);
-    must_load(feed, change->time);
+    grant_book_unload(feed->book, change->cluster_time);
+    must_load(feed, change->cluster_time);
     retry_later(feed);
     return frame_new_grants(identify(feed, change, ""), NULL);
 }
@@ -292,8 +241,8 @@ static struct frame *give_up(struct grants_feed *feed, const struct change *chan
 static int fail(struct grants_feed *feed, const struct change *change, struct frame **frame, struct error *err)
 {
     report(feed, err);
-    if (feed->failed_time != change->time) {
-        feed->failed_time = change->time;
+    if (feed->failed_time != change->cluster_time) {
+        feed->failed_time = change->cluster_time;
         feed->failed_us = clock_mono_us();
     }
     if (clock_mono_us() - feed->failed_us > GIVE_UP_US) {
@@ -310,7 +259,7 @@ static int fail(struct grants_feed *feed, const struct change *change, struct fr
 static int take_whole(struct grants_feed *feed, mongoc_client_t *client, const struct change *change,
                       struct frame **frame, struct error *err)
 {
-    if (load(feed, client, change->time, true, err) < 0) {
+    if (load(feed, client, change->cluster_time, true, err) < 0) {
         return fail(feed, change, frame, err);
     }
     note_loaded(feed);
@@ -329,7 +278,7 @@ static int read_user(struct grants_feed *feed, mongoc_client_t *client, const st
         *set = grant_set_ref(known->set);
         return 0;
     }
-    if (grants_read_users(client, &feed->place, &name, 1, change->time, &list, err) != 0) {
+    if (grants_read_users(client, &feed->place, &name, 1, change->cluster_time, &list, err) != 0) {
         return -1;
     }
     *set = grant_set_ref(list.sets[0]);
@@ -350,42 +299,40 @@ static int take_user(struct grants_feed *feed, mongoc_client_t *client, const st
         full.code = 0;
         report(feed, &full);
         grant_set_unref(set);
-        set = grant_set_new(name, change->time, NULL, 0);
+        set = grant_set_new(name, change->cluster_time, NULL, 0);
     }
     log_debug("grants", "source %s: a user's grants have changed: %u patterns", feed->source->name, set->count);
     *frame = frame_new_grants(identify(feed, change, name), set);
     return GRANTS_TAKEN;
 }
 
-int grants_feed_take(struct grants_feed *feed, mongoc_client_t *client, const bson_t *source, struct frame **frame,
-                     struct error *err)
+int grants_feed_take(struct grants_feed *feed, mongoc_client_t *client, const struct change *change,
+                     struct frame **frame, struct error *err)
 {
-    struct change change;
     char name[GRANTS_USER_MAX + 1];
     *frame = NULL;
-    read_change(source, &change);
-    if (!is_mine(feed, &change)) {
+    if (!is_mine(feed, change)) {
         return GRANTS_OTHER;
     }
-    bool is_whole = !is_of_document(&change);
-    int outcome = is_whole || change.has_id ? GRANTS_TAKEN : GRANTS_GIANT;
+    bool is_whole = !is_of_document(change);
+    int outcome = is_whole || change->has_grants_id ? GRANTS_TAKEN : GRANTS_GIANT;
     if (!feed->current) {
-        feed->passed = change.time > feed->passed ? change.time : feed->passed;
+        feed->passed = change->cluster_time > feed->passed ? change->cluster_time : feed->passed;
         return outcome;
     }
-    if (change.time <= grant_book_loaded(feed->book)) {
+    if (change->cluster_time <= grant_book_loaded(feed->book)) {
         return outcome;
     }
     if (is_whole) {
-        return take_whole(feed, client, &change, frame, err);
+        return take_whole(feed, client, change, frame, err);
     }
-    if (!change.has_id || !grants_user(&change.id, name)) {
+    if (!change->has_grants_id || !grants_user(&change->grants_id, name)) {
         log_write_limited(&feed->odd_limit, LOG_LEVEL_WARN, "grants",
                           "source %s: a document of the grants collection was left out: its _id names no user",
                           feed->source->name);
         return outcome;
     }
-    return take_user(feed, client, &change, name, frame, err);
+    return take_user(feed, client, change, name, frame, err);
 }
 
 /* --- many at a time -------------------------------------------------------------------------------- */
@@ -398,7 +345,7 @@ static bool note_changed(struct grants_feed *feed, const struct change *change, 
     if (!is_of_document(change)) {
         return false;
     }
-    if (!change->has_id || change->time <= grant_book_loaded(feed->book) || !grants_user(&change->id, name)) {
+    if (!change->has_grants_id || change->cluster_time <= grant_book_loaded(feed->book) || !grants_user(&change->grants_id, name)) {
         return true;
     }
     HASH_FIND_STR(feed->changed, name, user);
@@ -408,27 +355,16 @@ static bool note_changed(struct grants_feed *feed, const struct change *change, 
         HASH_ADD_KEYPTR(hh, feed->changed, user->name, strlen(user->name), user);
     }
     user->changes++;
-    *last = change->time;
+    *last = change->cluster_time;
     return true;
 }
 
 static bool note_all_changed(struct grants_feed *feed, const bson_iter_t *documents, uint64_t *last)
 {
     bson_iter_t it = *documents;
+    struct change change;
     while (bson_iter_next(&it)) {
-        struct change change;
-        bson_t document;
-        uint32_t len;
-        const uint8_t *data;
-        if (!BSON_ITER_HOLDS_DOCUMENT(&it)) {
-            continue;
-        }
-        bson_iter_document(&it, &len, &data);
-        if (!bson_init_static(&document, data, len)) {
-            continue;
-        }
-        read_change(&document, &change);
-        if (is_mine(feed, &change) && !note_changed(feed, &change, last)) {
+        if (change_read_at(&it, &change) && is_mine(feed, &change) && !note_changed(feed, &change, last)) {
             return false;
         }
     }

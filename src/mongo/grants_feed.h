@@ -14,6 +14,7 @@
 #ifndef TAILWATER_MONGO_GRANTS_FEED_H
 #define TAILWATER_MONGO_GRANTS_FEED_H
 
+#include "change.h"
 #include "database.h"
 #include "frame.h"
 #include "grants.h"
@@ -61,7 +62,7 @@ enum grants_outcome {
 
 /* One change, in order. Returns a grants_outcome, or -1 with *err (without a code: it is not about the stream): then it
  * must be taken again before what follows it. */
-int grants_feed_take(struct grants_feed *feed, mongoc_client_t *client, const bson_t *change, struct frame **frame,
-                     struct error *err);
+int grants_feed_take(struct grants_feed *feed, mongoc_client_t *client, const struct change *change,
+                     struct frame **frame, struct error *err);
 
 #endif

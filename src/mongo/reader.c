@@ -164,62 +164,6 @@ int reader_open(struct reader *r, enum database_patience patience, struct error 
 
 /* --- one batch ----------------------------------------------------------------------------------- */
 
-struct change {
-    bson_t document;
-    uint64_t time;
-    int64_t wall_ms;
-    bool in_transaction;
-    struct slice database, collection;
-};
-
-static struct slice utf8_slice(const bson_iter_t *it)
-{
-    uint32_t len;
-    const char *text = bson_iter_utf8(it, &len);
-    return (struct slice){text, len};
-}
-
-static void read_namespace(const bson_iter_t *ns, struct change *change)
-{
-    bson_iter_t it;
-    if (!BSON_ITER_HOLDS_DOCUMENT(ns) || !bson_iter_recurse(ns, &it)) {
-        return;
-    }
-    while (bson_iter_next(&it)) {
-        if (BSON_ITER_HOLDS_UTF8(&it) && strcmp(bson_iter_key(&it), "db") == 0) {
-            change->database = utf8_slice(&it);
-        } else if (BSON_ITER_HOLDS_UTF8(&it) && strcmp(bson_iter_key(&it), "coll") == 0) {
-            change->collection = utf8_slice(&it);
-        }
-    }
-}
-
-static void read_change(const bson_iter_t *at, struct change *change)
-{
-    bson_iter_t it;
-    uint32_t len, seconds, increment;
-    const uint8_t *data;
-    memset(change, 0, sizeof *change);
-    bson_iter_document(at, &len, &data);
-    bson_init_static(&change->document, data, len);
-    if (!bson_iter_init(&it, &change->document)) {
-        return;
-    }
-    while (bson_iter_next(&it)) {
-        const char *key = bson_iter_key(&it);
-        if (strcmp(key, "clusterTime") == 0 && BSON_ITER_HOLDS_TIMESTAMP(&it)) {
-            bson_iter_timestamp(&it, &seconds, &increment);
-            change->time = database_time(seconds, increment);
-        } else if (strcmp(key, "wallTime") == 0 && BSON_ITER_HOLDS_DATE_TIME(&it)) {
-            change->wall_ms = bson_iter_date_time(&it);
-        } else if (strcmp(key, "txnNumber") == 0) {
-            change->in_transaction = true;
-        } else if (strcmp(key, "ns") == 0) {
-            read_namespace(&it, change);
-        }
-    }
-}
-
 static void note_collection(struct reader *r, const struct change *change)
 {
     struct seen_collection *c;
@@ -239,23 +183,23 @@ static void note_collection(struct reader *r, const struct change *change)
 /* Move the place past this change; true when it had been given out before the stream was reopened. */
 static bool pass(struct reader *r, const struct change *change, bool is_small)
 {
-    r->moved = r->moved || !r->skip || change->time != r->open_time;
-    if (r->skip && change->time == r->open_time) {
+    r->moved = r->moved || !r->skip || change->cluster_time != r->open_time;
+    if (r->skip && change->cluster_time == r->open_time) {
         r->skip--;
         return true;
     }
     r->skip = 0;
-    if (change->time != r->open_time) {
+    if (change->cluster_time != r->open_time) {
         if (r->open_time > r->complete) {
             r->complete = r->open_time;
         }
-        r->open_time = change->time;
+        r->open_time = change->cluster_time;
         r->open_count = r->open_small = 0;
     }
     r->open_count++;
     r->open_small += is_small;
     if (!change->in_transaction && !r->shares_times) {
-        r->complete = change->time;
+        r->complete = change->cluster_time;
         r->open_time = r->open_count = r->open_small = 0;
     }
     return false;
@@ -279,7 +223,7 @@ struct made {
 
 static int make_grants(struct reader *r, const struct change *change, struct made *made, struct error *err)
 {
-    int outcome = grants_feed_take(r->options.grants, r->client, &change->document, &made->frame, err);
+    int outcome = grants_feed_take(r->options.grants, r->client, change, &made->frame, err);
     made->outcome = EVENT_UNCOVERED;
     made->is_small = outcome != GRANTS_GIANT;
     return outcome;
@@ -292,7 +236,7 @@ static int make(struct reader *r, const struct change *change, struct made *made
     int grants = r->options.grants ? make_grants(r, change, made, err) : GRANTS_OTHER;
     if (grants == GRANTS_OTHER) {
         note_collection(r, change);
-        made->outcome = event_builder_change(r->builder, &change->document, &made->frame, &made->reason);
+        made->outcome = event_builder_change(r->builder, change, &made->frame, &made->reason);
         made->is_small = made->outcome != EVENT_OVERSIZE;
     }
     return grants < 0 ? -1 : 0;
@@ -311,22 +255,20 @@ static void count_made(struct reader *r, const struct change *change, const stru
 }
 
 /* Returns 0, or -1 with *err: the place is before this change. */
-static int take_change(struct reader *r, const bson_iter_t *at, struct reader_batch *batch, int64_t *wall_ms,
+static int take_change(struct reader *r, const struct change *change, struct reader_batch *batch, int64_t *wall_ms,
                        struct error *err)
 {
-    struct change change;
     struct made made;
-    read_change(at, &change);
-    if (make(r, &change, &made, err) != 0) {
+    if (make(r, change, &made, err) != 0) {
         return -1;
     }
-    if (pass(r, &change, made.is_small)) {
+    if (pass(r, change, made.is_small)) {
         frame_unref(made.frame);
         return 0;
     }
-    *wall_ms = change.wall_ms;
-    note_moment(r, change.wall_ms);
-    count_made(r, &change, &made);
+    *wall_ms = change->wall_ms;
+    note_moment(r, change->wall_ms);
+    count_made(r, change, &made);
     if (made.frame) {
         batch->frames[batch->count++] = made.frame;
         batch->grants += made.frame->kind == FRAME_GRANTS;
@@ -338,11 +280,12 @@ static int take_change(struct reader *r, const bson_iter_t *at, struct reader_ba
 static int take_changes(struct reader *r, bson_iter_t *documents, struct reader_batch *batch, int64_t *wall_ms,
                         struct error *err)
 {
+    struct change change;
     if (r->options.grants) {
         grants_feed_begin(r->options.grants, r->client, documents);
     }
     while (bson_iter_next(documents)) {
-        if (BSON_ITER_HOLDS_DOCUMENT(documents) && take_change(r, documents, batch, wall_ms, err) != 0) {
+        if (change_read_at(documents, &change) && take_change(r, &change, batch, wall_ms, err) != 0) {
             return -1;
         }
     }

@@ -156,7 +156,9 @@ static void show_change(struct tool *t, const bson_t *change)
 {
     struct error reason = {.text = ""};
     struct frame *frame;
-    enum event_outcome outcome = event_builder_change(t->builder, change, &frame, &reason);
+    struct change parts;
+    change_read(change, &parts);
+    enum event_outcome outcome = event_builder_change(t->builder, &parts, &frame, &reason);
     if (!t->options.quiet && frame) {
         char id[EVENT_ID_TEXT_LEN];
         size_t id_len = event_id_format(frame->id, id);

@@ -276,7 +276,9 @@ static enum event_outcome feed(struct fixture *f, unsigned increment, const char
 {
     bson_t *bson = change(1795255961, increment, operation, collection, members);
     struct frame *made = NULL;
-    enum event_outcome outcome = event_builder_change(f->builder, bson, &made, NULL);
+    struct change parts;
+    change_read(bson, &parts);
+    enum event_outcome outcome = event_builder_change(f->builder, &parts, &made, NULL);
     if (frame) {
         *frame = made;
     } else {
@@ -356,7 +358,9 @@ static void test_change_outcomes(void **state)
     assert_int_equal(feed(&f, 8, "insert", "etl", ",'fullDocument':{'_id':1}", NULL), EVENT_UNROUTABLE);
     bson_t empty = BSON_INITIALIZER;
     struct frame *frame = NULL;
-    assert_int_equal(event_builder_change(f.builder, &empty, &frame, NULL), EVENT_UNCOVERED);
+    struct change parts;
+    change_read(&empty, &parts);
+    assert_int_equal(event_builder_change(f.builder, &parts, &frame, NULL), EVENT_UNCOVERED);
     assert_null(frame);
     closed(&f);
 }

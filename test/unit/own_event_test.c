@@ -221,7 +221,9 @@ static void test_frame(void **state)
                               "'clusterTime':{'$timestamp':{'t':9,'i':1}},"
                               "'wallTime':{'$date':{'$numberLong':'5'}},'ns':{'db':'shop','coll':'" OWN "'},"
                               "'fullDocument':{'_id':1,'channel':'metrics:w1','event':'cpu','data':{'x':1}}}");
-    assert_int_equal(event_builder_change(f.builder, change, &frame, NULL), EVENT_BUILT);
+    struct change parts;
+    change_read(change, &parts);
+    assert_int_equal(event_builder_change(f.builder, &parts, &frame, NULL), EVENT_BUILT);
     struct slice sse = frame_body(frame);
     char *want = document_quotes("event: cpu\ndata: {'channel':'metrics:w1','type':'cpu'," TS
                                  ",'_id':1,'data':{'x':1}}\n\n");
