@@ -143,15 +143,26 @@ static int look_up(const struct http_context *context, const struct identity *id
     return 0;
 }
 
-static void add_pattern(struct rights *rights, const char *pattern)
+static bool is_among(char *const *patterns, unsigned count, const char *pattern)
 {
-    for (unsigned i = 0; i < rights->count; i++) {
-        if (strcmp(rights->patterns[i], pattern) == 0) {
-            return;
+    for (unsigned i = 0; i < count; i++) {
+        if (strcmp(patterns[i], pattern) == 0) {
+            return true;
         }
     }
-    rights->patterns = memory_resize(rights->patterns, (rights->count + 1) * sizeof *rights->patterns);
-    rights->patterns[rights->count++] = memory_text(pattern);
+    return false;
+}
+
+/* What the collection says is free of doubles in itself. */
+static void add_grants(struct rights *rights, const struct grant_set *grants)
+{
+    unsigned before = rights->count;
+    rights->patterns = memory_resize(rights->patterns, (before + grants->count + 1) * sizeof *rights->patterns);
+    for (unsigned i = 0; i < grants->count; i++) {
+        if (!is_among(rights->patterns, before, grants->patterns[i])) {
+            rights->patterns[rights->count++] = memory_text(grants->patterns[i]);
+        }
+    }
 }
 
 void rights_of(const struct http_context *context, struct identity *identity, struct grant_set *grants,
@@ -160,8 +171,8 @@ void rights_of(const struct http_context *context, struct identity *identity, st
     struct access *access = access_holder_get(context->access);
     *out = (struct rights){.identity = identity_ref(identity), .grants = grants ? grant_set_ref(grants) : NULL};
     out->count = access_patterns(access, identity, &out->patterns);
-    for (unsigned i = 0; grants && i < grants->count; i++) {
-        add_pattern(out, grants->patterns[i]);
+    if (grants) {
+        add_grants(out, grants);
     }
     access_unref(access);
 }

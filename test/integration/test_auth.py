@@ -334,6 +334,15 @@ def test_cookie_from_foreign_pages(secret, more, way):
     assert answer.status in (401, 403) and answer.problem["code"]
 
 
+def test_a_star_among_origins_lists_nobody(serve):
+    """All origins, that is without credentials: a cookie of a foreign page stays nothing."""
+    server = serve(ETL, auth=by_secret(cookie="tw"), env={"ALLOWED_ORIGINS": "*"})
+    good = token(claims(channels=ALL))
+    assert server.request("HEAD", ASK, with_cookie(good)).status == 200
+    answer = server.get(ASK, with_cookie(good, Origin="https://evil.example"))
+    assert answer.status in (401, 403) and "access-control-allow-credentials" not in answer.headers
+
+
 def test_bad_cookies(secret):
     for text in (token(claims(exp_s=-120)), BAD["none"](), "x"):
         assert_unauthorized(secret.get(ASK, with_cookie(text)), INVALID)

@@ -16,10 +16,10 @@ from bson import Timestamp
 
 from conftest import ETL
 from deadline import WAIT_S, until
-from identities import (KEEP, NOTHING_GRANTED, WORKSPACES, assert_told, end_marker, follow, grant, ids, log, may, of,
+from identities import (END, KEEP, NOTHING_GRANTED, WORKSPACES, assert_told, end_marker, follow, grant, ids, log, may, of,
                         open_all, reader, refusal, wait_end_marker, wait_granted, wait_revoked)
 from oracle import covers, first_difference, hex_time
-from stream import POSITION
+from stream import POSITION, Stream
 from test_tail import lose, losing
 
 
@@ -129,6 +129,64 @@ def test_in_order_under_load(follow, mongo, db, hub, seed):
     assert revoked > len(streams)
     deliveries = sum(len(s.events) for _, s in streams)
     print(f"\n{len(order)} writes, {changes} changes of grants, {revoked} revoked, {deliveries} deliveries")
+
+
+def reconnect_at_random(hub, servers, user: str, rnd: random.Random, over: threading.Event) -> list[Stream]:
+    """One reader who is cut again and again, and comes back with the last id, to any instance, at times slowly."""
+    streams, last = [], None
+    while not over.is_set() or not streams:
+        headers = reader(user, KEEP) | ({"Last-Event-ID": last} if last else {})
+        streams += hub.open_many(rnd.choice(servers).port, [{"channels": "logs:*"}], headers=headers,
+                                 receive_buffer=rnd.choice([None, 4096]))
+        streams[-1].wait_ready()
+        time.sleep(rnd.uniform(0, 0.2))  # any moment
+        streams[-1].abort()
+        last = streams[-1].last_id
+    headers = reader(user, KEEP) | {"Last-Event-ID": last}
+    return streams + [hub.open(rnd.choice(servers).port, {"channels": "logs:*"}, headers=headers)]
+
+
+def test_reconnects_while_grants_change(follow, mongo, db, hub, seed):
+    """Cut, back with the last id on any instance, while grants come and go: what is always granted arrives exactly once, in
+    order; of the rest nothing twice, nothing that a stream did not have, and nothing of after the last revocation."""
+    servers = [follow(loops=2, limits={"queue_bytes": 16384}, journal={"bytes": j}) for j in (1 << 26, 65536)]
+    users = [f"user{i}" for i in range(4)]
+    start = mongo.now()
+    over = threading.Event()
+
+    def write() -> None:
+        rnd = random.Random(seed)
+        while not over.is_set():
+            db.etl_logs.insert_many([{"workspace_id": rnd.choice([*WORKSPACES, "keep"]), "workflow_id": "f1",
+                                      "pad": "x" * rnd.choice([10, 2000])} for _ in range(rnd.choice([1, 5]))])
+            time.sleep(rnd.uniform(0, 0.01))  # a rate, not a wait
+
+    with ThreadPoolExecutor(6) as pool:
+        writer = pool.submit(write)
+        readers = [pool.submit(reconnect_at_random, hub, servers, u, random.Random(f"{seed}{u}"), over) for u in users]
+        rnd = random.Random(seed + 1)
+        for _ in range(80):
+            flip(db, rnd, rnd.choice(users))
+            time.sleep(rnd.uniform(0, 0.06))  # a rate, not a wait
+        db.grants.delete_many({})
+        over.set()
+        writer.result()
+        streams = {u: job.result() for u, job in zip(users, readers)}
+    for workspace in WORKSPACES:
+        log(db, workspace)
+    order = read_order(db, start, end_marker(db))
+    for user, parts in streams.items():
+        wait_end_marker(parts[-1])
+        got = [key for s in parts for key in ids(s)]
+        kept = [e.key for e in order if e.channel in ("logs:etl:keep:f1", END) and e.time >= parts[0].frames[0].id]
+        assert [k for k in got if k in set(kept)] == kept, f"seed {seed}, {user}"
+        assert got == [e.key for e in order if e.key in set(got)], f"seed {seed}, {user}: not in order, or double"
+        granted, later = expected(order, user, KEEP, "")
+        assert set(got) <= set(granted) | later, f"seed {seed}, {user}"
+        for stream in parts:
+            assert_told(stream)
+            assert not stream.control("gap")
+    print(f"\n{len(order)} writes, {sum(len(p) for p in streams.values())} connections")
 
 
 def write_pairs(db, count: int) -> list[str]:
