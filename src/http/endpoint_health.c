@@ -108,13 +108,14 @@ void endpoint_health(struct loop *loop, struct exchange *x, const struct http_al
     bool draining = atomic_load(&context->draining);
     struct buffer body = BUFFER_INIT;
     buffer_printf(&body, "{\"status\":\"%s\",\"connections\":%llu,\"channels\":%llu,\"stats\":{\"totalConnections\":%llu,"
-                         "\"messagesPublished\":%llu,\"messagesDelivered\":%llu,\"gaps\":%llu,\"refused\":%llu},"
-                         "\"grants\":%s,\"sources\":[",
+                         "\"messagesPublished\":%llu,\"messagesDelivered\":%llu,\"gaps\":%llu,\"refused\":%llu,"
+                         "\"queuedBytes\":%llu},\"grants\":%s,\"sources\":[",
                   draining ? "draining" : is_degraded(context) ? "degraded" : "healthy",
                   (unsigned long long)atomic_load(&c->connections), (unsigned long long)tally_keys(context->channels),
                   (unsigned long long)atomic_load(&c->connections_total), (unsigned long long)published(context),
                   (unsigned long long)atomic_load(&c->deliveries), (unsigned long long)atomic_load(&c->gaps),
-                  (unsigned long long)atomic_load(&c->refused), grants_state(context));
+                  (unsigned long long)atomic_load(&c->refused),
+                  (unsigned long long)atomic_load(&c->queued_bytes), grants_state(context));
     for (unsigned i = 0; i < context->source_count; i++) {
         buffer_append(&body, ",", i > 0);
         append_source(&body, context->sources[i]);

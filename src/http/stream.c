@@ -10,7 +10,7 @@
 
 enum {
     RUN_LEAST = 8,          /* frames that are worth a run */
-    PULL_BYTES = 64 * 1024, /* unsent bytes at which a pulling stream waits for its reader */
+    LOW_BYTES = 32 * 1024,  /* unsent bytes at which a pulling stream reads on */
     LINGER_S = 10,          /* for the last bytes of a stream that we end */
 };
 
@@ -94,7 +94,7 @@ static bool pull_some(struct stream *s, unsigned source)
     struct feed *feed = &s->feeds[source];
     int n = feed_read(feed, &s->loop->cursors[source], frames, RUN_FRAMES - (int)(feed->number % RUN_FRAMES));
     int handled = pull_run(s, frames, n) ? n : 0;
-    for (; handled < n && pipe_unsent(s->pipe) < PULL_BYTES && !stream_is_reading(s); handled++) {
+    for (; handled < n && stream_has_room(s) && !stream_is_reading(s); handled++) {
         stream_deliver(s, source, frames[handled]);
         feed_passed(feed, frames[handled]);
     }
@@ -107,7 +107,7 @@ static bool pull_some(struct stream *s, unsigned source)
 
 void stream_pull_feed(struct stream *s, unsigned source)
 {
-    while (pipe_unsent(s->pipe) < PULL_BYTES && !stream_is_reading(s) && pull_some(s, source)) {
+    while (stream_has_room(s) && !stream_is_reading(s) && pull_some(s, source)) {
     }
     if (s->feeds[source].lost) {
         stream_tell_lost(s, source);
@@ -271,7 +271,7 @@ static struct pipe *open_pipe(struct stream *s, struct exchange *x)
         .on_gone = on_gone,
         .on_drain = on_drain,
         .arg = s,
-        .low_bytes = PULL_BYTES / 2,
+        .low_bytes = LOW_BYTES,
         .stall_s = settings->stall_s,
     };
     exchange_add_header(x, "Cache-Control", "no-cache, no-transform");

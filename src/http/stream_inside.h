@@ -143,8 +143,11 @@ void stream_tell_lost(struct stream *stream, unsigned source);
 /* Write whatever this entry of a source's journal means to this stream: an event if it is wanted, a gap. */
 void stream_deliver(struct stream *stream, unsigned source, struct frame *frame);
 
-/* Does its reader not keep up? */
+/* Does its reader not keep up? Then nothing is pushed to it. */
 bool stream_is_full(const struct stream *stream);
+
+/* May it read on by itself, from a journal or from rows? */
+bool stream_has_room(const struct stream *stream);
 
 /* --- stream.c ------------------------------------------------------------------------------------ */
 

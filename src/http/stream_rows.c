@@ -13,7 +13,6 @@ enum {
     SHARES = 4,               /* the part of rows_bytes that one reading may take, and that is kept for small ones: */
     SMALL_SHARES = 8,         /* those that take no more than this part */
     ROW_BYTES = 65536,        /* hardly any row is larger (max_event_bytes) */
-    SENT_AHEAD_BYTES = 65536, /* unsent bytes at which it waits for its reader */
     RETRY_FIRST_MS = 100,     /* when there is no room for another reading, or MongoDB did not answer */
     RETRY_LAST_MS = 1000,
     POLLED_KEPT_US = 10000000, /* looks are some seconds apart at most */
@@ -166,7 +165,7 @@ static void finish(struct stream *s)
 static void send_rows(struct stream *s)
 {
     struct stream_reading *r = s->reading;
-    while (r->next < r->rows->count && pipe_unsent(s->pipe) < SENT_AHEAD_BYTES) {
+    while (r->next < r->rows->count && stream_has_room(s)) {
         size_t at = r->next++;
         if (wants_row(s, r->rows->frames[at])) {
             stream_write_row(s, r->rows->frames[at]);

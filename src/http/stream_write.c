@@ -5,7 +5,10 @@
 
 #include <stdio.h>
 
-enum { SHARE_BYTES = 4096 }; /* that a stream may always have unsent, however much all of them have together */
+enum {
+    PULL_BYTES = 64 * 1024, /* unsent bytes at which a pulling stream waits for its reader */
+    SHARE_BYTES = 4096,     /* that a stream may always have unsent, however much all of them have together */
+};
 
 /* Write the connection's id: the mark of every source, `at` for `source`. NULL when a source has no mark yet, or none may
  * be told. */
@@ -198,11 +201,20 @@ void stream_deliver(struct stream *s, unsigned source, struct frame *frame)
     }
 }
 
+/* Do all streams together have as much unsent as they may? */
+static bool are_all_full(const struct http_context *context)
+{
+    uint64_t queued = atomic_load_explicit(&context->counters.queued_bytes, memory_order_relaxed);
+    return queued > context->settings.queued_bytes_max;
+}
+
 bool stream_is_full(const struct stream *s)
 {
     const struct http_context *context = s->loop->context;
-    size_t unsent = pipe_unsent(s->pipe);
-    bool all_full = atomic_load_explicit(&context->counters.queued_bytes, memory_order_relaxed) >
-                    context->settings.queued_bytes_max;
-    return unsent > context->settings.queue_bytes || (all_full && unsent > SHARE_BYTES);
+    return pipe_unsent(s->pipe) > (are_all_full(context) ? SHARE_BYTES : context->settings.queue_bytes);
+}
+
+bool stream_has_room(const struct stream *s)
+{
+    return pipe_unsent(s->pipe) < (are_all_full(s->loop->context) ? SHARE_BYTES : PULL_BYTES);
 }

@@ -171,6 +171,34 @@ def test_slow_reader_costs_only_itself(serve, db, hub):
     assert not slow.control("gap")
 
 
+def most_queued(server, db, hub, count: int) -> int:
+    """Many readers stand still while a lot is written: the most bytes that waited for them. Then each reads on, and has it all."""
+    readers = hub.open_many(server.port, [STREAM] * count, receive_buffer=4096)
+    for stream in readers:
+        stream.wait_ready()
+        stream.pause()
+    most = 0
+    for start in range(0, 1200, 50):
+        db.etl_logs.insert_many([KEYS | {"n": start + i, "pad": "x" * 4000} for i in range(50)])
+        most = max(most, server.health()["stats"]["queuedBytes"])
+    for stream in readers:
+        stream.resume()
+    for stream in readers:
+        assert [f.json["log_data"]["n"] for f in stream.wait_events(1200, WAIT_S * 2)] == list(range(1200))
+        stream.abort()
+    until(lambda: server.health()["stats"]["queuedBytes"] < 100_000, "nothing waits any more")
+    return most
+
+
+def test_slow_readers_share_a_limit(serve, db, hub):
+    """limits.queued_bytes is for all together: above it everyone reads at their own pace, and nobody loses anything."""
+    bounded = most_queued(serve(ETL, limits={"queued_bytes": 1 << 20}), db, hub, 48)
+    db.etl_logs.delete_many({})
+    free = most_queued(serve(ETL), db, hub, 48)
+    print(f"\nunsent at most: {bounded >> 10} KiB with the limit of 1 MiB, {free >> 10} KiB without")
+    assert bounded < (1 << 20) + 48 * 10_000 < free
+
+
 def test_slow_reader_behind_the_journal_catches_up(serve, db, hub):
     """The same with a journal that is long past it: a catch-up change stream serves it; nothing is lost."""
     server = serve(ETL, limits={"queue_bytes": 16384}, journal={"bytes": 65536})
