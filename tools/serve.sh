@@ -142,8 +142,8 @@ serve() {
   start_tailwater
   [ "$demo" = no ] || start_demo
   say "Started in $(seconds_since "$began"), serving ${own:+its own }MongoDB${own:+, open to this machine only}."
-  print_welcome "$shown_uri"
   trap 'exit 0' INT TERM HUP # from here on, the way it ends
+  print_welcome "$shown_uri"
   await_end
   tail -n 5 "$RUN_DIR/$ENDED.log" >&2 2>/dev/null || true
   fail "$ENDED ended by itself: its last lines are above, the whole log is $RUN_DIR/$ENDED.log."

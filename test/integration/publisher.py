@@ -21,7 +21,7 @@ SERVICES = [
     {"name": "faas", "token_sha256": sha256(FAAS_TOKEN), "publish": ["logs:*:w1:*", "alerts:ann"]},
 ]
 AUTH = {"auth": by_secret(services=SERVICES)}
-READER = bearer(token(claims(channels=["*"])))
+READER = bearer(token(claims(channels=["*"], exp_s=86400)))  # made once for all tests
 LOG = {"service": "etl", "workspace_id": "w1", "workflow_id": "f1"}
 
 

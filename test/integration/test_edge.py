@@ -79,7 +79,7 @@ def test_close_to_the_limit_of_files(serve, db, hub, tmp_path):
     whoever leaves makes room."""
     open_file_limit()
     with limited(tmp_path, 300):
-        server = serve(ETL, loops=2)
+        server = serve(ETL, loops=2, limits={"head_s": 120})
     stream = hub.open(server.port, STREAM)
     stream.wait_ready()
     crowd = [connect(server.port) for _ in range(400)]

@@ -16,8 +16,8 @@ from bson import Timestamp
 
 from conftest import ETL
 from deadline import WAIT_S, until
-from identities import (END, KEEP, NOTHING_GRANTED, WORKSPACES, assert_told, end_marker, follow, grant, ids, log, may, of,
-                        open_all, reader, refusal, wait_end_marker, wait_granted, wait_revoked)
+from identities import (END, KEEP, NOTHING_GRANTED, WORKSPACES, assert_told, end_marker, follow, grant, ids, log, may,
+                        of, open_all, reader, refusal, wait_end_marker, wait_granted, wait_revoked)
 from oracle import covers, first_difference, hex_time
 from stream import POSITION, Stream
 from test_tail import lose, losing
@@ -147,8 +147,9 @@ def reconnect_at_random(hub, servers, user: str, rnd: random.Random, over: threa
 
 
 def test_reconnects_while_grants_change(follow, mongo, db, hub, seed):
-    """Cut, back with the last id on any instance, while grants come and go: what is always granted arrives exactly once,
-    in order; of the rest nothing twice, nothing that a stream did not have, and nothing of after the last revocation."""
+    """Cut, back with the last id on any instance, while grants come and go: what is always granted arrives exactly
+    once, in order; of the rest nothing twice, nothing that a stream did not have, and nothing of after the last
+    revocation."""
     servers = [follow(loops=2, limits={"queue_bytes": 16384}, journal={"bytes": j}) for j in (1 << 26, 65536)]
     users = [f"user{i}" for i in range(4)]
     start = mongo.now()

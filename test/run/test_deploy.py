@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import re
 import shutil
 import subprocess
@@ -22,17 +23,26 @@ def accept(configuration: Path) -> None:
     assert result.returncode == 0, result.stdout + result.stderr
 
 
+#: The public key of RFC 7517, appendix A.1.
+EC_KEY = {"kty": "EC", "crv": "P-256", "kid": "1", "x": "MKBCTNIcKUSDii11ySs3526iDZ8AiTo7Tu6KPAqv7D4",
+          "y": "4Etl6SRW2YiLUrN5vfvVHuhp7x8PxltmWWlbbM4IFyM"}
+
+
 def test_example_configuration():
     accept(ROOT / "deploy/tailwater.yaml")
 
 
 def test_example_configuration_with_all_that_is_commented_out(tmp_path):
-    text = (ROOT / "deploy/tailwater.yaml").read_text()
-    text = re.sub(r"^# ?((  )?[a-z_]+:( .*)?)$", r"\1", text, flags=re.M)
+    text = (ROOT / "deploy/tailwater.yaml").read_text().replace("/etc/tailwater", str(tmp_path)).replace('"…"', f'"{"ab" * 32}"')
+    text = re.sub(r"^# ?((  )*([a-z_]+:( .*)?|- {.*}))$", r"\1", text, flags=re.M)
+    (tmp_path / "ticket.secret").write_text("ticket secret of 32 bytes or more")
+    (tmp_path / "jwks.json").write_text(json.dumps({"keys": [EC_KEY]}))
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=localhost",
+                    "-keyout", tmp_path / "tls.key", "-out", tmp_path / "tls.crt"], check=True, capture_output=True)
     file = tmp_path / "all.yaml"
     file.write_text(re.sub(r"^  # (max_await_ms.*)$", r"  \1", text, flags=re.M))
     accept(file)
-    assert "drain_delay_s" in text and "max_await_ms" in text
+    assert "\ndrain_delay_s" in text and "\n    jwks_file" in text and "\n  key_file" in text
 
 
 class Proxy:
