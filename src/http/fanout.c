@@ -4,6 +4,7 @@
 #include "clock.h"
 #include "stream.h"
 #include "stream_inside.h"
+#include "user_streams.h"
 
 enum { BATCH = 256 };
 
@@ -25,9 +26,18 @@ static void push_to(void *subscriber, void *arg)
 static void carry_grants(struct loop *loop, struct grant_set *grants)
 {
     struct stream *s, *next;
-    HASH_ITER(hh, loop->streams, s, next)
-    {
-        stream_meet_grants(s, grants);
+    struct user_streams *of_user = grants ? user_streams_find(loop, grants->user) : NULL;
+    if (of_user) {
+        DL_FOREACH_SAFE2(of_user->streams, s, next, user_next)
+        {
+            stream_meet_grants(s, grants);
+        }
+    }
+    if (!grants) {
+        HASH_ITER(hh, loop->streams, s, next)
+        {
+            stream_meet_grants(s, NULL);
+        }
     }
 }
 

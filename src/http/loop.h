@@ -27,6 +27,7 @@ struct loop {
     struct topic_index *topics;
     struct stream *streams;  /* hash table by number */
     struct stream *pulling;  /* those of them that read by themselves, a list */
+    struct user_streams *users; /* the streams of each user, hash table by name */
     struct pending *pending; /* deferred exchanges, hash table by number */
     struct run_cache runs;   /* what streams pulled last */
     uint64_t next_number;    /* of a stream or deferred exchange */

@@ -5,6 +5,7 @@
 #include "cors.h"
 #include "random.h"
 #include "stream_inside.h"
+#include "user_streams.h"
 
 #include <stdlib.h>
 
@@ -66,7 +67,8 @@ void stream_push_gap(struct stream *s, unsigned source, struct frame *frame, uin
 /* May it be sent the same bytes as others of the same channels? */
 static bool shares_runs(const struct stream *s)
 {
-    return !s->filter && !s->throttle.max_rate && !s->ndjson && s->feed_count == 1 && !s->no_ids && !s->reading;
+    return !s->filter && !s->throttle.max_rate && !s->ndjson && s->feed_count == 1 && !s->no_ids && !s->reading &&
+           !stream_must_be_brief(s);
 }
 
 /* Send all of these frames as one run; false where that cannot be done. */
@@ -239,6 +241,7 @@ static void stream_free(struct stream *s)
     }
     stream_table_set_pulling(s, false);
     stream_table_remove(&s->loop->streams, s);
+    user_streams_leave(s);
     atomic_fetch_sub(&counters->connections, 1);
     stream_read_stop(s);
     stream_unsubscribe(s, s->subscription, s->entries);
@@ -318,6 +321,7 @@ void stream_open(struct loop *loop, struct exchange *x, struct stream_request *r
     s->feed_count = loop->context->source_count;
     loop->now_us = clock_mono_us();
     stream_table_add(&loop->streams, s);
+    user_streams_enter(s);
     atomic_fetch_add(&loop->context->counters.connections, 1);
     atomic_fetch_add(&loop->context->counters.connections_total, 1);
     evtimer_assign(&s->heartbeat, loop->base, on_heartbeat, s);

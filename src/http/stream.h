@@ -55,7 +55,7 @@ void stream_offer_sweep(struct stream *stream, unsigned source, struct sweep *sw
 /* A job has read rows for it, or failed to. Borrows the job. */
 void stream_offer_rows(struct stream *stream, struct job *job);
 
-/* The grants of its user, or of all (NULL), have changed: takes effect here. May free the stream. */
+/* The grants of its own user, or of all (NULL), have changed: takes effect here. May free the stream. */
 void stream_meet_grants(struct stream *stream, struct grant_set *grants);
 
 /* The rules of the configuration have changed. May free the stream. */

@@ -7,7 +7,6 @@
 #include "rights.h"
 
 #include <stdlib.h>
-#include <string.h>
 
 enum { EXPIRY_SPREAD_MS = 1000 }; /* before a token's end, so that many of one age do not come back as one */
 
@@ -110,7 +109,7 @@ void stream_meet_grants(struct stream *s, struct grant_set *grants)
             regrant(s, found);
         }
         grant_set_unref(found);
-    } else if (strcmp(grants->user, s->identity->user) == 0 && (!s->grants || s->grants->time <= grants->time)) {
+    } else if (!s->grants || s->grants->time <= grants->time) {
         regrant(s, grants);
     }
 }

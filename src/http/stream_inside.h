@@ -80,6 +80,8 @@ struct stream {
     struct event heartbeat;
     bool in_pulling;              /* is in loop->pulling */
     struct stream *prev, *next;   /* there */
+    struct user_streams *of_user; /* NULL: of nobody in particular */
+    struct stream *user_prev, *user_next; /* there */
     UT_hash_handle hh;
 };
 
@@ -145,6 +147,9 @@ void stream_deliver(struct stream *stream, unsigned source, struct frame *frame)
 
 /* Does its reader not keep up? Then nothing is pushed to it. */
 bool stream_is_full(const struct stream *stream);
+
+/* Do all streams together have as much unsent as they may? Then each gets a little at a time. */
+bool stream_must_be_brief(const struct stream *stream);
 
 /* May it read on by itself, from a journal or from rows? */
 bool stream_has_room(const struct stream *stream);

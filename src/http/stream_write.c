@@ -201,20 +201,20 @@ void stream_deliver(struct stream *s, unsigned source, struct frame *frame)
     }
 }
 
-/* Do all streams together have as much unsent as they may? */
-static bool are_all_full(const struct http_context *context)
+bool stream_must_be_brief(const struct stream *s)
 {
+    const struct http_context *context = s->loop->context;
     uint64_t queued = atomic_load_explicit(&context->counters.queued_bytes, memory_order_relaxed);
     return queued > context->settings.queued_bytes_max;
 }
 
 bool stream_is_full(const struct stream *s)
 {
-    const struct http_context *context = s->loop->context;
-    return pipe_unsent(s->pipe) > (are_all_full(context) ? SHARE_BYTES : context->settings.queue_bytes);
+    size_t most = stream_must_be_brief(s) ? SHARE_BYTES : s->loop->context->settings.queue_bytes;
+    return pipe_unsent(s->pipe) > most;
 }
 
 bool stream_has_room(const struct stream *s)
 {
-    return pipe_unsent(s->pipe) < (are_all_full(s->loop->context) ? SHARE_BYTES : PULL_BYTES);
+    return pipe_unsent(s->pipe) < (stream_must_be_brief(s) ? SHARE_BYTES : PULL_BYTES);
 }
