@@ -83,7 +83,13 @@ def test_close_to_the_limit_of_files(serve, db, hub, tmp_path):
     stream = hub.open(server.port, STREAM)
     stream.wait_ready()
     crowd = [connect(server.port) for _ in range(400)]
-    until(lambda: sum(map(is_closed, crowd)) >= 100, "those for whom there is no room are closed")
+    closed = [0, -1]
+
+    def no_more_are_closed() -> bool:
+        closed.append(sum(map(is_closed, crowd)))
+        return closed[-1] == closed[-2] >= 100
+
+    until(no_more_are_closed, "those for whom there is no room are closed", every_s=0.5)
     kept = [s for s in crowd if not is_closed(s)]
     assert 150 <= len(kept) < 300
     assert descriptors(server) < 290  # the reserve
