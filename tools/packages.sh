@@ -34,6 +34,7 @@ TEST_NEEDS=(
   chromium=cmd:chromium
   chromium-driver=cmd:chromedriver
   curl=cmd:curl
+  prometheus=cmd:promtool
   shellcheck=cmd:shellcheck
 )
 

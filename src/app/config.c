@@ -32,16 +32,6 @@ void config_warn(struct config *config, const char *sentence)
     config->warnings[config->warning_count++] = memory_text(sentence);
 }
 
-const char *config_unbuilt(const char *name, struct error *err)
-{
-    static const char unbuilt[] = "ops_listen";
-    if (strcmp(name, unbuilt) != 0) {
-        return NULL;
-    }
-    error_set(err, "%s is not built in this version: remove it", unbuilt);
-    return unbuilt;
-}
-
 static const char *const list_names[] = {"sources", "aliases", "auth.services", "auth.grants.users"};
 
 enum { LIST_NAMES = sizeof list_names / sizeof list_names[0] };
@@ -129,9 +119,6 @@ static int read_member(const struct config_loader *loader, const char *name, jso
     if (config_is_list(name)) {
         return 0; /* a step of its own reads it */
     }
-    if (config_unbuilt(name, err)) {
-        return config_error_at(loader, name, err);
-    }
     if (!options_has_section(name)) {
         unknown_key(name, meant_key(name), err);
         return config_error_at(loader, name, err);
@@ -189,9 +176,6 @@ static int read_flag(struct config *config, const char *flag, struct error *err)
     snprintf(name, sizeof name, "%.*s", equals ? (int)(equals - flag) : (int)strlen(flag), flag);
     const struct option *option = options_find(name);
     if (!option) {
-        if (config_unbuilt(name, err)) {
-            return -1;
-        }
         const char *meant = options_nearest(name);
         char shown[65];
         printable(name, shown, sizeof shown);
@@ -256,6 +240,25 @@ int config_check_listener(struct config *config, struct error *err)
     return 0;
 }
 
+int config_check_ops_listener(struct config *config, struct error *err)
+{
+    struct address address;
+    if (!config->ops_listen) {
+        return 0;
+    }
+    if (address_parse(config->ops_listen, &address, err) != 0) {
+        error_prefix(err, "ops_listen");
+        return config_error_of(config, "ops_listen", err);
+    }
+    memcpy(config->ops_host, address.host, sizeof config->ops_host);
+    config->ops_port = address.port;
+    if (address.port && address.port == config->listen_port && strcmp(address.host, config->listen_host) == 0) {
+        error_set(err, "ops_listen: must be another address or port than listen");
+        return config_error_of(config, "ops_listen", err);
+    }
+    return 0;
+}
+
 /* --- whole ------------------------------------------------------------------------------------ */
 
 /* What is loaded: all, or all but sources and aliases. */
@@ -269,7 +272,7 @@ static int load(struct config_loader *loader, const char *const *flags, enum sco
         return -1;
     }
     if (config_read_auth(loader, err) != 0 || config_check_listener(config, err) != 0 ||
-        config_check_origins(config, err) != 0) {
+        config_check_ops_listener(config, err) != 0 || config_check_origins(config, err) != 0) {
         return -1;
     }
     if (scope == SCOPE_ALL && (config_check_tls(config, err) != 0 || config_read_sources(loader, err) != 0 ||

@@ -54,6 +54,7 @@ struct config {
     /* scalars, one row each in options.def, in its order */
     char *listen;            /* "127.0.0.1:3002", "[::1]:3002" */
     int64_t port;            /* overrides the port of listen when not 0 (PORT) */
+    char *ops_listen;        /* the same for probes and metrics; NULL = none */
     bool insecure;           /* a non-loopback listener without authentication */
     int64_t loops;           /* event loops (threads); 0 = one a core */
     char *tls_certificate_file, *tls_key_file;
@@ -130,6 +131,8 @@ struct config {
     char listen_host[128]; /* from listen and port; without brackets */
     int listen_port;       /* 0: the system chooses */
     bool listens_on_loopback;
+    char ops_host[128]; /* from ops_listen, as listen_host; "" = there is none */
+    int ops_port;
     bool open_mode; /* no auth, and a loopback listener: everyone on this machine may read */
 
     char **warnings; /* sentences to log once, after log_configure() */

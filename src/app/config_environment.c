@@ -138,16 +138,6 @@ static int unknown_variable(const char *name, struct error *err)
     return error_set(err, "unknown environment variable %.64s; `tailwater help options` lists all", name);
 }
 
-static int check_unbuilt(const char *name, struct error *err)
-{
-    char dotted[NAME_BYTES_MAX];
-    snprintf(dotted, sizeof dotted, "%s", name + sizeof prefix - 1);
-    for (char *p = dotted; *p; p++) {
-        *p = (char)tolower((unsigned char)*p);
-    }
-    return config_unbuilt(dotted, err) ? error_prefix(err, "%.64s", name) : 0;
-}
-
 static bool is_list_variable(const char *name)
 {
     static const char *const lists[] = {"TAILWATER_SOURCES", "TAILWATER_ALIASES", "TAILWATER_AUTH_SERVICES",
@@ -164,9 +154,6 @@ static int check_variable(const char *name, const char *value, struct error *err
 {
     if (strcmp(name, "TAILWATER_CONFIG") == 0 || is_service_link(name, value) || is_option_variable(name)) {
         return 0;
-    }
-    if (check_unbuilt(name, err) != 0) {
-        return -1;
     }
     if (is_list_variable(name)) {
         return error_set(err, "%s: lists and maps of entries stand in the configuration file", name);

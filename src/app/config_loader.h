@@ -30,9 +30,6 @@ bool config_is_list(const char *name);
 /* Remember where an option was set. */
 void config_set_place(struct config *config, const struct option *option, const char *place);
 
-/* Keys that are planned but not built in this version, and what is under them: a sentence, or NULL. */
-const char *config_unbuilt(const char *name, struct error *err);
-
 /* A sentence for the operator that is no error. */
 void config_warn(struct config *config, const char *sentence);
 
@@ -50,6 +47,7 @@ int config_read_flags(struct config_loader *loader, const char *const *flags, st
 int config_read_auth(struct config_loader *loader, struct error *err);       /* config_auth.c: lists and checks */
 int config_read_auth_lists(struct config_loader *loader, struct error *err); /* config_auth_lists.c: part of it */
 int config_check_listener(struct config *config, struct error *err);
+int config_check_ops_listener(struct config *config, struct error *err); /* after the listener */
 int config_check_tls(struct config *config, struct error *err);
 int config_read_sources(struct config_loader *loader, struct error *err);
 int config_read_aliases(struct config_loader *loader, struct error *err);

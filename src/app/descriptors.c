@@ -1,10 +1,13 @@
 /* descriptors - see descriptors.h. */
 #include "descriptors.h"
 
+#include "ops.h"
+
 #include <sys/resource.h>
 
 enum {
-    OWN_DESCRIPTORS = 32,    /* logs, files, the ops listener */
+    OWN_DESCRIPTORS = 32,    /* logs, files */
+    OPS_DESCRIPTORS = OPS_SOCKETS_MAX + 4, /* the ops listener: also epoll, a wake-up, a look at /proc */
     LOOP_DESCRIPTORS = 6,    /* of a loop: epoll, wake-ups, listener, one connection that is being refused */
     SERVER_DESCRIPTORS = 24, /* connections to a deployment besides those of its threads: monitors, watcher */
 };
@@ -25,7 +28,8 @@ static uint64_t open_files_max(void)
 uint64_t descriptors_for_clients(const struct config *c, unsigned loops)
 {
     uint64_t threads = (uint64_t)(c->mongodb_jobs + c->catchup_max);
-    uint64_t reserve = OWN_DESCRIPTORS + loops * LOOP_DESCRIPTORS + c->source_count * (SERVER_DESCRIPTORS + threads);
+    uint64_t reserve = OWN_DESCRIPTORS + (c->ops_listen ? (unsigned)OPS_DESCRIPTORS : 0) + loops * LOOP_DESCRIPTORS +
+                       c->source_count * (SERVER_DESCRIPTORS + threads);
     uint64_t limit = open_files_max();
     return limit >= 2 * reserve ? limit - reserve : limit / 2;
 }

@@ -5,13 +5,14 @@
 #include "buffer.h"
 #include "check.h"
 #include "cli.h"
-#include "descriptors.h"
 #include "hardening.h"
 #include "job_pool.h"
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
+#include "ops.h"
 #include "publishing.h"
+#include "settings.h"
 #include "sweep.h"
 #include "tls.h"
 #include "watcher.h"
@@ -42,8 +43,7 @@ struct running_source {
 struct app {
     const struct config *config;
     struct http_context context;
-    struct http_alias *aliases;
-    const char **origins;
+    struct settings_lists lists;
     struct job_source job_sources[CONFIG_SOURCES_MAX];
     struct running_source sources[CONFIG_SOURCES_MAX];
     struct job_pool *job_pool;
@@ -51,6 +51,7 @@ struct app {
     struct access_reload *access_reload;
     struct loop *loops[LOOPS_MAX];
     unsigned loop_count;
+    struct ops *ops; /* NULL = no such listener */
 };
 
 /* --- making ---------------------------------------------------------------------------------------- */
@@ -77,78 +78,6 @@ static void make_access(struct app *app)
 {
     app->context.access = access_holder_new(access_ref(app->config->access));
     app->access_reload = access_reload_new(app->config, app->context.access);
-}
-
-/* Streams leave some room for other requests, and so for being refused in words. */
-static uint64_t connections_max(const struct config *c, uint64_t sockets)
-{
-    return c->limits_connections > 0 ? (uint64_t)c->limits_connections : sockets - sockets / 16;
-}
-
-static void make_lists(struct app *app)
-{
-    const struct config *c = app->config;
-    app->aliases = memory_zero(c->alias_count + 1, sizeof *app->aliases);
-    for (unsigned i = 0; i < c->alias_count; i++) {
-        app->aliases[i] = (struct http_alias){c->aliases[i].path, c->aliases[i].channel};
-    }
-    app->origins = memory_zero(c->allowed_origin_count + 1, sizeof *app->origins);
-    for (unsigned i = 0; i < c->allowed_origin_count; i++) {
-        app->origins[i] = c->allowed_origins[i];
-    }
-}
-
-static void make_settings(struct app *app)
-{
-    const struct config *c = app->config;
-    uint64_t sockets = descriptors_for_clients(c, wanted_loops(c));
-    app->context.settings = (struct http_settings){
-        .host = c->listen_host,
-        .port = c->listen_port,
-        .check_host = config_is_open_to_machine(c),
-        .origins = app->origins,
-        .aliases = app->aliases,
-        .alias_count = c->alias_count,
-        .heartbeat_ms = c->heartbeat_s * 1000,
-        .retry_ms = c->retry_ms,
-        .end_clean = strcmp(c->end_of_stream, "clean") == 0,
-        .connections_max = connections_max(c, sockets),
-        .sockets_max = sockets,
-        .channels_max = (unsigned)c->limits_channels,
-        .queue_bytes = (size_t)c->limits_queue_bytes,
-        .stall_s = (int)c->limits_stall_s,
-        .header_bytes = (size_t)c->limits_header_bytes,
-        .body_bytes = (size_t)c->limits_body_bytes,
-        .head_s = (int)c->limits_head_s,
-        .body_s = (int)c->limits_body_s,
-        .replay_max = (size_t)c->replay_max,
-        .rows_bytes = (size_t)c->limits_rows_bytes,
-    };
-}
-
-/* What is limited for all loops together. */
-static void make_limits(struct app *app)
-{
-    const struct config *c = app->config;
-    struct http_context *context = &app->context;
-    context->settings.user_connections_max = (uint64_t)c->limits_user_connections;
-    context->settings.address_connections_max = (uint64_t)c->limits_address_connections;
-    context->settings.user_catchups_max = (uint64_t)c->limits_user_catchups;
-    context->settings.connects_per_s_max = (uint64_t)c->limits_connects_per_s;
-    context->settings.publish_per_s_max = (uint64_t)c->limits_publish_per_s;
-    context->settings.queued_bytes_max = (uint64_t)c->limits_queued_bytes;
-    context->channels = tally_new();
-    context->users = tally_new();
-    context->addresses = tally_new();
-    context->catchup_users = tally_new();
-}
-
-static void free_limits(struct app *app)
-{
-    tally_free(app->context.channels);
-    tally_free(app->context.users);
-    tally_free(app->context.addresses);
-    tally_free(app->context.catchup_users);
 }
 
 static struct event_builder_options build_options(const struct config *c)
@@ -185,6 +114,7 @@ static int make_source(struct app *app, unsigned index, struct error *err)
         return -1;
     }
     running->source = source_new(&options);
+    database_count(running->database, &running->source->status.commands, &running->source->status.command_failures);
     app->context.sources[index] = running->source;
     app->job_sources[index] = (struct job_source){running->database, configured->mappings};
     app->context.source_count = index + 1;
@@ -222,17 +152,30 @@ static int make_loops(struct app *app, struct error *err)
     return 0;
 }
 
+/* Bound before MongoDB is looked for: a port that is taken is told at once. */
+static int make_ops(struct app *app, struct error *err)
+{
+    const struct config *c = app->config;
+    if (!c->ops_listen) {
+        return 0;
+    }
+    if (listener_probe(c->ops_host, c->ops_port, err) != 0) {
+        return error_prefix(err, "ops_listen");
+    }
+    app->ops = ops_new(&app->context, c->ops_host, c->ops_port, err);
+    return app->ops ? 0 : -1;
+}
+
 static int make(struct app *app, struct error *err)
 {
     const struct config *c = app->config;
-    make_lists(app);
-    make_settings(app);
+    settings_make(c, wanted_loops(c), &app->context, &app->lists);
     make_grants(app);
     app->context.jobs = job_queue_new((size_t)c->limits_jobs);
     app->publishing = publishing_new(c, &app->context);
-    make_limits(app);
     make_access(app);
-    if (make_tls(app, err) != 0 || listener_probe(c->listen_host, c->listen_port, err) != 0) {
+    if (make_tls(app, err) != 0 || listener_probe(c->listen_host, c->listen_port, err) != 0 ||
+        make_ops(app, err) != 0) {
         return -1;
     }
     for (unsigned i = 0; i < c->source_count; i++) {
@@ -283,6 +226,9 @@ static void start(struct app *app)
     for (unsigned i = 0; i < app->loop_count; i++) {
         loop_start(app->loops[i]);
     }
+    if (app->ops) {
+        ops_start(app->ops);
+    }
 }
 
 /* Open connections keep the certificate that they were opened with. */
@@ -312,7 +258,9 @@ static void reload(struct app *app)
     if (app->context.tls) {
         reload_tls(app);
     }
-    if (access_reload_all(app->access_reload)) {
+    bool taken = access_reload_all(app->access_reload);
+    atomic_fetch_add(taken ? &app->context.counters.reloads : &app->context.counters.reload_failures, 1);
+    if (taken) {
         wake_loops(app);
     }
 }
@@ -328,6 +276,7 @@ static void wait_for_signal(struct app *app, const sigset_t *signals)
             wake_loops(app);
         }
     }
+    atomic_store(&app->context.leaving, true);
     log_info("serve", "%s: stopping", received == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
@@ -372,22 +321,21 @@ static void join_blocking_threads(struct app *app)
 
 static void unmake(struct app *app)
 {
+    ops_free(app->ops);
     for (unsigned i = 0; i < app->loop_count; i++) {
         loop_free(app->loops[i]);
     }
     for (unsigned i = 0; i < CONFIG_SOURCES_MAX; i++) {
+        database_free(app->sources[i].database); /* counts its last commands into the source */
         source_free(app->sources[i].source);
-        database_free(app->sources[i].database);
     }
     grant_book_free(app->context.grants);
     job_queue_free(app->context.jobs);
     publishing_free(app->publishing);
-    free_limits(app);
+    settings_free(&app->context, &app->lists);
     tls_free(app->context.tls);
     access_reload_free(app->access_reload);
     access_holder_free(app->context.access);
-    free(app->aliases);
-    free(app->origins);
 }
 
 /* The driver cannot be interrupted while it waits for a server: leave all the same. */
@@ -432,6 +380,9 @@ static void announce(const struct config *c)
     bool v6 = strchr(c->listen_host, ':') != NULL;
     log_info("serve", "listening on %s://%s%s%s:%d", c->tls_certificate_file ? "https" : "http", v6 ? "[" : "",
              c->listen_host, v6 ? "]" : "", c->listen_port);
+    if (c->ops_listen) {
+        log_info("serve", "/livez, /readyz and /metrics at http://%s", c->ops_listen);
+    }
 }
 
 /* libevent would write lines of its own to standard error. */

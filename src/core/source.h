@@ -52,6 +52,8 @@ struct source_status {
     _Atomic uint64_t events;            /* frames made */
     _Atomic uint64_t unroutable, oversize, losses;
     _Atomic uint64_t errors, opens, catchup_opens;
+    _Atomic uint64_t streams_open;      /* change streams now, of watcher and sweeps */
+    _Atomic uint64_t commands, command_failures; /* that succeeded; that failed */
     _Atomic uint64_t oplog_first, oplog_last; /* cluster times of its ends, 0 = unknown */
 };
 

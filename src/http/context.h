@@ -6,10 +6,13 @@
 #define TAILWATER_HTTP_CONTEXT_H
 
 #include "access.h"
+#include "exchange.h"
 #include "grants.h"
 #include "job.h"
+#include "loop_figures.h"
 #include "publish_gate.h"
 #include "rate.h"
+#include "reason.h"
 #include "source.h"
 #include "tally.h"
 
@@ -45,6 +48,7 @@ struct http_settings {
     size_t replay_max;          /* documents that since= and a lost span send from the collections */
     size_t rows_bytes;          /* memory for documents read from collections, of all streams together */
     size_t header_bytes, body_bytes;
+    const char *version, *driver_version; /* of this program, of the driver */
     int head_s, body_s;         /* a whole head, a whole body must have come by then */
 };
 
@@ -65,6 +69,11 @@ struct http_counters {
     _Atomic uint64_t requests_refused;  /* malformed or too large, before anyone read them */
     _Atomic uint64_t request_timeouts;  /* that did not arrive in time */
     _Atomic uint64_t rows_bytes;        /* taken now of the setting of that name */
+    _Atomic uint64_t rows_sent;         /* events read from collections, among the deliveries */
+    _Atomic uint64_t history_requests, tickets;
+    _Atomic uint64_t reloads, reload_failures;
+    _Atomic uint64_t answers[HTTP_STATUS_END]; /* by status; what is out of range counts as 0 */
+    struct reason_counts reasons;
 };
 
 struct http_context {
@@ -73,6 +82,7 @@ struct http_context {
     unsigned source_count;
     struct mailbox *loops[CONTEXT_LOOPS_MAX]; /* by the loop's index */
     unsigned loop_count;
+    struct loop_figures figures[CONTEXT_LOOPS_MAX]; /* by the loop's index; each written by its loop */
     struct job_queue *jobs;
     struct job_queue *publishes;       /* served by threads of their own */
     struct publish_gate *publish_gate;
@@ -83,6 +93,7 @@ struct http_context {
     struct tally *users, *addresses, *catchup_users; /* streams, connections, streams that catch up */
     struct rate connects;
     struct http_counters counters;
+    atomic_bool leaving;  /* it was told to stop: unready, but serving as usual until it is draining */
     atomic_bool draining;
 };
 

@@ -3,6 +3,7 @@
 #include "endpoints.h"
 
 #include "clock.h"
+#include "probes.h"
 #include "reply.h"
 
 #include <string.h>
@@ -100,16 +101,13 @@ static uint64_t published(const struct http_context *context)
     return sum;
 }
 
-void endpoint_health(struct loop *loop, struct exchange *x, const struct http_alias *alias)
+int probes_health(struct http_context *context, struct buffer *out)
 {
-    (void)alias;
-    struct http_context *context = loop->context;
     struct http_counters *c = &context->counters;
-    bool draining = atomic_load(&context->draining);
-    struct buffer body = BUFFER_INIT;
-    buffer_printf(&body, "{\"status\":\"%s\",\"connections\":%llu,\"channels\":%llu,\"stats\":{\"totalConnections\":%llu,"
-                         "\"messagesPublished\":%llu,\"messagesDelivered\":%llu,\"gaps\":%llu,\"refused\":%llu,"
-                         "\"queuedBytes\":%llu},\"grants\":%s,\"sources\":[",
+    bool draining = atomic_load(&context->leaving) || atomic_load(&context->draining);
+    buffer_printf(out, "{\"status\":\"%s\",\"connections\":%llu,\"channels\":%llu,\"stats\":{\"totalConnections\":%llu,"
+                       "\"messagesPublished\":%llu,\"messagesDelivered\":%llu,\"gaps\":%llu,\"refused\":%llu,"
+                       "\"queuedBytes\":%llu},\"grants\":%s,\"sources\":[",
                   draining ? "draining" : is_degraded(context) ? "degraded" : "healthy",
                   (unsigned long long)atomic_load(&c->connections), (unsigned long long)tally_keys(context->channels),
                   (unsigned long long)atomic_load(&c->connections_total), (unsigned long long)published(context),
@@ -117,10 +115,18 @@ void endpoint_health(struct loop *loop, struct exchange *x, const struct http_al
                   (unsigned long long)atomic_load(&c->refused),
                   (unsigned long long)atomic_load(&c->queued_bytes), grants_state(context));
     for (unsigned i = 0; i < context->source_count; i++) {
-        buffer_append(&body, ",", i > 0);
-        append_source(&body, context->sources[i]);
+        buffer_append(out, ",", i > 0);
+        append_source(out, context->sources[i]);
     }
-    buffer_append_text(&body, "]}\n");
-    reply_json(x, &context->settings, draining ? 503 : 200, body.data, body.len);
+    buffer_append_text(out, "]}\n");
+    return draining ? 503 : 200;
+}
+
+void endpoint_health(struct loop *loop, struct exchange *x, const struct http_alias *alias)
+{
+    (void)alias;
+    struct buffer body = BUFFER_INIT;
+    int status = probes_health(loop->context, &body);
+    reply_json(x, &loop->context->settings, status, body.data, body.len);
     buffer_fini(&body);
 }

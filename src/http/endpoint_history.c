@@ -113,6 +113,7 @@ void endpoint_history(struct loop *loop, struct exchange *x, const struct http_a
     (void)alias;
     const struct http_settings *settings = &loop->context->settings;
     struct draft d = {.code = "invalid_query"};
+    atomic_fetch_add(&loop->context->counters.history_requests, 1);
     struct params *params = params_from_query(exchange_query(x), &d.error);
     if (!params) {
         reply_problem(x, settings, 400, d.code, d.error.text);

@@ -83,6 +83,7 @@ static void refuse(struct loop *loop, struct exchange *x, const struct params *p
 {
     const struct http_settings *settings = &loop->context->settings;
     atomic_fetch_add(&loop->context->counters.refused, 1);
+    reason_count(&loop->context->counters.reasons, REASON_REFUSED, code);
     if (wants_status(loop, x, params)) {
         reply_problem(x, settings, strncmp(code, "too_many", 8) == 0 ? 429 : 503, code, detail);
         return;

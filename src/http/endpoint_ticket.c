@@ -24,6 +24,7 @@ static void answer(struct loop *loop, struct exchange *x, const struct access *a
         return;
     }
     struct buffer body = BUFFER_INIT;
+    atomic_fetch_add(&loop->context->counters.tickets, 1);
     buffer_printf(&body, "{\"ticket\":\"%s\",\"expires_in\":%d}\n", ticket, ACCESS_TICKET_S);
     reply_json(x, settings, 200, body.data, body.len);
     buffer_fini(&body);

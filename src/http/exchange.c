@@ -155,10 +155,20 @@ void exchange_add_header(struct exchange *x, const char *name, const char *value
     }
 }
 
+static void count_answer(const struct exchange *x, int status)
+{
+    _Atomic uint64_t *answers = x->guarded->server->options.counters.answers;
+    if (answers) {
+        atomic_fetch_add_explicit(&answers[status > 0 && status < HTTP_STATUS_END ? status : 0], 1,
+                                  memory_order_relaxed);
+    }
+}
+
 void exchange_reply(struct exchange *x, int status, const char *content_type, const void *body, size_t len)
 {
     struct evbuffer *out = NULL;
     char length[24];
+    count_answer(x, status);
     if (content_type) {
         exchange_add_header(x, "Content-Type", content_type);
     }
@@ -268,6 +278,7 @@ struct pipe *exchange_stream(struct exchange *x, const char *content_type, const
 {
     struct bufferevent *bev = evhttp_connection_get_bufferevent(x->connection);
     bool chunked = !exchange_is_http10(x);
+    count_answer(x, 200);
     int fd = bufferevent_getfd(bev);
     int user_timeout_ms = options->stall_s * 1000;
     setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &user_timeout_ms, sizeof user_timeout_ms);

@@ -24,6 +24,8 @@ struct exchange;
 struct http_server;
 struct tls;
 
+enum { HTTP_STATUS_END = 600 };
+
 enum exchange_method {
     METHOD_GET = 1,
     METHOD_HEAD = 2,
@@ -42,6 +44,7 @@ struct http_server_counters {
     _Atomic uint64_t *sockets, *sockets_refused; /* connections of any kind: now; closed at once for want of room */
     _Atomic uint64_t *handshake_failures;
     _Atomic uint64_t *queued_bytes; /* unsent now, of all streams */
+    _Atomic uint64_t *answers;      /* by status, HTTP_STATUS_END of them; NULL = not counted */
 };
 
 struct http_server_options {

@@ -75,6 +75,14 @@ static void fall_back(struct loop *loop, unsigned source, uint64_t number)
     }
 }
 
+/* Once a frame, for all streams that it was pushed to. */
+static void count_latency(struct loop *loop, const struct frame *frame, int64_t now_ms, uint64_t streams)
+{
+    if (streams && frame->kind == FRAME_EVENT && frame->wall_ms) {
+        loop_figures_latency(loop->figures, now_ms - frame->wall_ms, streams);
+    }
+}
+
 static void carry_source(struct loop *loop, unsigned source)
 {
     struct frame *frames[BATCH];
@@ -91,9 +99,12 @@ static void carry_source(struct loop *loop, unsigned source)
             fall_back(loop, source, state.next);
             break;
         }
+        int64_t now_ms = clock_wall_ms();
         for (int i = 0; i < n; i++) {
+            uint64_t delivered = loop->deliveries;
             struct carry c = {source, frames[i], cursor->number, feed_cursor_reached(cursor)};
             carry_entry(loop, &c);
+            count_latency(loop, frames[i], now_ms, loop->deliveries - delivered);
             /* A change of grants is in no sweep: its place would not be found there. */
             cursor->last = frames[i]->kind == FRAME_GRANTS ? cursor->last : frames[i]->id;
             cursor->complete = frames[i]->kind == FRAME_MODE ? 0 : cursor->complete; /* it spoke of the mode before */
@@ -122,4 +133,5 @@ void fanout_run(struct loop *loop)
     pull_all(loop);
     atomic_fetch_add_explicit(&loop->context->counters.deliveries, loop->deliveries, memory_order_relaxed);
     loop->deliveries = 0;
+    atomic_store_explicit(&loop->figures->sent_bytes, pipe_sent_by_thread(), memory_order_relaxed);
 }

@@ -57,6 +57,19 @@ static void check_source(struct loop *loop, unsigned index)
     }
 }
 
+static void count_kinds(struct loop *loop)
+{
+    struct stream *s;
+    uint64_t counts[STREAM_STATES] = {0};
+    DL_FOREACH(loop->pulling, s)
+    {
+        counts[stream_state(s)]++;
+    }
+    atomic_store_explicit(&loop->figures->pulling, counts[STREAM_PULLING], memory_order_relaxed);
+    atomic_store_explicit(&loop->figures->catching_up, counts[STREAM_CATCHING_UP], memory_order_relaxed);
+    atomic_store_explicit(&loop->figures->reading, counts[STREAM_READING], memory_order_relaxed);
+}
+
 static void tend_streams(struct loop *loop)
 {
     struct stream *s, *next;
@@ -64,6 +77,7 @@ static void tend_streams(struct loop *loop)
     {
         stream_tend(s);
     }
+    count_kinds(loop);
 }
 
 /* Fail closed: what the collection may say by now is not known. */
@@ -102,6 +116,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct loop *loop = arg;
+    atomic_store_explicit(&loop->figures->turned_us, clock_mono_us(), memory_order_relaxed);
     give_memory_back(loop);
     for (unsigned i = 0; i < loop->context->source_count; i++) {
         check_source(loop, i);
@@ -254,6 +269,7 @@ static struct http_server *open_server(struct loop *loop, struct error *err)
             .sockets_refused = &counters->sockets_refused,
             .handshake_failures = &counters->handshake_failures,
             .queued_bytes = &counters->queued_bytes,
+            .answers = counters->answers,
         },
         .guard = {
             .limits = {.header_bytes = settings->header_bytes, .body_bytes = settings->body_bytes},
@@ -296,6 +312,7 @@ struct loop *loop_new(unsigned index, struct http_context *context, struct error
     struct loop *loop = memory_zero(1, sizeof *loop);
     loop->index = index;
     loop->context = context;
+    loop->figures = &context->figures[index];
     loop->base = new_base();
     loop->mailbox = mailbox_new();
     loop->topics = topic_index_new();
@@ -340,6 +357,7 @@ static void *loop_main(void *arg)
 
 void loop_start(struct loop *loop)
 {
+    atomic_store(&loop->figures->turned_us, clock_mono_us());
     if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0) {
         abort();
     }

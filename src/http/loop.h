@@ -21,6 +21,7 @@ struct pending;
 struct loop {
     unsigned index;
     struct http_context *context;
+    struct loop_figures *figures; /* its own, in the context */
     struct event_base *base;
     struct mailbox *mailbox;
     struct http_server *server;

@@ -26,6 +26,7 @@ struct pipe {
     void (*release)(void *owner);
     void *owner;
     bool chunked;
+    uint64_t sent; /* bytes that the kernel took */
     bool closing; /* nobody is interested any more: free when drained */
     struct pipe *prev, *next; /* among the closing ones */
 };
@@ -39,6 +40,7 @@ static _Thread_local struct pipe *closing_pipes;
 static _Thread_local struct {
     _Atomic uint64_t *all;
     uint64_t now, told;
+    uint64_t sent; /* ever */
 } queued;
 
 void pipe_count_queued(_Atomic uint64_t *all)
@@ -59,7 +61,9 @@ static void count(size_t added, size_t deleted)
 static void on_output(struct evbuffer *output, const struct evbuffer_cb_info *info, void *arg)
 {
     (void)output;
-    (void)arg;
+    struct pipe *p = arg;
+    p->sent += info->n_deleted;
+    queued.sent += info->n_deleted;
     count(info->n_added, info->n_deleted);
 }
 
@@ -67,7 +71,7 @@ static void watch(struct pipe *p)
 {
     struct evbuffer *output = bufferevent_get_output(p->bev);
     if (queued.all) {
-        p->watch = evbuffer_add_cb(output, on_output, NULL);
+        p->watch = evbuffer_add_cb(output, on_output, p);
         count(evbuffer_get_length(output), 0);
     }
 }
@@ -226,6 +230,16 @@ void pipe_write_slice(struct pipe *p, struct slice head, struct frame *frame, st
 size_t pipe_unsent(const struct pipe *p)
 {
     return evbuffer_get_length(output(p));
+}
+
+uint64_t pipe_sent(const struct pipe *p)
+{
+    return p->sent;
+}
+
+uint64_t pipe_sent_by_thread(void)
+{
+    return queued.sent;
 }
 
 /* --- the end --------------------------------------------------------------------------------------- */

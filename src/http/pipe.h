@@ -54,6 +54,12 @@ void pipe_write_slice(struct pipe *pipe, struct slice head, struct frame *frame,
 /* Bytes that the kernel has not taken yet. */
 size_t pipe_unsent(const struct pipe *pipe);
 
+/* Bytes of it that the kernel has taken. */
+uint64_t pipe_sent(const struct pipe *pipe);
+
+/* The same of all pipes of this thread, since it began. */
+uint64_t pipe_sent_by_thread(void);
+
 /* End it: what was written is sent first, at most for linger_s; then the connection closes, with the last chunk when
  * `clean`. The pipe is the caller's no longer. */
 void pipe_close(struct pipe *pipe, bool clean, int linger_s);

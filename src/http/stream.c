@@ -295,11 +295,26 @@ static bool catches_up(const struct stream *s)
     return false;
 }
 
+enum stream_state stream_state(const struct stream *s)
+{
+    if (stream_is_reading(s)) {
+        return STREAM_READING;
+    }
+    return catches_up(s) ? STREAM_CATCHING_UP : stream_is_all_live(s) ? STREAM_LIVE : STREAM_PULLING;
+}
+
+const char *stream_state_name(enum stream_state state)
+{
+    static const char *const names[] = {"live", "pulling", "catching-up", "reading"};
+    return names[state];
+}
+
 static void limit_catchups(struct stream *s)
 {
     struct http_context *context = s->loop->context;
     if (catches_up(s) && seat_begin_catchup(context, s->identity, &s->seat) != 0) {
         atomic_fetch_add(&context->counters.refused, 1);
+        reason_count(&context->counters.reasons, REASON_REFUSED, "too_many_catchups_of_user");
         stream_go_away(s, "too_many_catchups_of_user", stream_retry_jitter(context->settings.retry_ms));
     }
 }
@@ -355,6 +370,7 @@ void stream_tell_source(struct stream *s, struct source *source, bool available)
 void stream_go_away(struct stream *s, const char *reason, int64_t reconnect_ms)
 {
     struct buffer b = BUFFER_INIT;
+    reason_count(&s->loop->context->counters.reasons, REASON_SENT_AWAY, reason);
     stream_frame_goaway(&b, s->ndjson, reason, reconnect_ms);
     stream_write_buffer(s, &b);
     stream_end(s);

@@ -188,6 +188,23 @@ void stream_write_ready(struct stream *s)
     free(renewal);
 }
 
+/* Where what was before comes from first. */
+static void count_start(struct stream *s)
+{
+    const char *from = stream_is_reading(s) ? "rows" : "live";
+    for (unsigned i = 0; i < s->feed_count && !stream_is_reading(s); i++) {
+        enum feed_state state = s->feeds[i].state;
+        if (state == FEED_QUEUED || state == FEED_SWEEPING) {
+            from = "catchup";
+        } else if (state == FEED_WAITING) {
+            from = "waiting";
+        } else if (state == FEED_PULLING && strcmp(from, "live") == 0) {
+            from = "journal";
+        }
+    }
+    reason_count(&s->loop->context->counters.reasons, REASON_RESUMED, from);
+}
+
 void stream_begin(struct stream *s, struct stream_request *request)
 {
     bool refused = request->has_resume && (!request->resume_is_valid || !is_plausible(s, &request->resume));
@@ -210,6 +227,9 @@ void stream_begin(struct stream *s, struct stream_request *request)
     }
     if (changed) {
         tell_gap_without_span(s, "mode_changed");
+    }
+    if (s->starts_late) {
+        count_start(s);
     }
     for (unsigned i = 0; i < s->feed_count; i++) {
         stream_pull_feed(s, i);

@@ -160,6 +160,17 @@ bool stream_has_room(const struct stream *stream);
 void stream_pull_feed(struct stream *stream, unsigned source);
 
 bool stream_is_all_live(const struct stream *stream);
+
+/* What it does now. */
+enum stream_state {
+    STREAM_LIVE,        /* is pushed to */
+    STREAM_PULLING,     /* reads the journal at its own pace, or waits for a source to open */
+    STREAM_CATCHING_UP, /* from MongoDB */
+    STREAM_READING,     /* rows from collections */
+    STREAM_STATES,
+};
+enum stream_state stream_state(const struct stream *stream);
+const char *stream_state_name(enum stream_state state);
 bool stream_has_overlap(const struct stream *stream);
 
 /* End it when what is written has gone out. The stream is freed. */

@@ -136,6 +136,7 @@ void stream_write_row(struct stream *s, struct frame *frame)
     s->sent_us = s->loop->now_us;
     s->row_count++;
     s->loop->deliveries++;
+    atomic_fetch_add_explicit(&s->loop->context->counters.rows_sent, 1, memory_order_relaxed);
 }
 
 void stream_write_gap(struct stream *s, int source, const struct gap_facts *gap)
@@ -151,6 +152,7 @@ void stream_write_gap(struct stream *s, int source, const struct gap_facts *gap)
         s->resumed = RESUMED_GAP;
     }
     atomic_fetch_add_explicit(&s->loop->context->counters.gaps, 1, memory_order_relaxed);
+    reason_count(&s->loop->context->counters.reasons, REASON_GAP, gap->reason);
 }
 
 /* A loss of the source: what is left of it comes from the collections, unless that is switched off. */

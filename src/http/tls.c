@@ -175,6 +175,15 @@ bool tls_has_expired(struct tls *tls)
     return is_past;
 }
 
+int64_t tls_expiry_s(struct tls *tls)
+{
+    struct tm end = {0};
+    pthread_mutex_lock(&tls->lock);
+    ASN1_TIME_to_tm(X509_get0_notAfter(SSL_CTX_get0_certificate(tls->context)), &end);
+    pthread_mutex_unlock(&tls->lock);
+    return timegm(&end);
+}
+
 /* --- connections ----------------------------------------------------------------------------------- */
 
 struct bufferevent *tls_accept(struct tls *tls, struct event_base *base)

@@ -25,6 +25,9 @@ int tls_reload(struct tls *tls, const char *certificate_file, const char *key_fi
 /* Is the certificate's time over? Clients refuse it then. */
 bool tls_has_expired(struct tls *tls);
 
+/* When that is [s since 1970]. */
+int64_t tls_expiry_s(struct tls *tls);
+
 /* A bufferevent for a connection to be accepted, which closes its socket when it is freed. NULL: out of memory. */
 struct bufferevent *tls_accept(struct tls *tls, struct event_base *base);
 

@@ -4,6 +4,7 @@
 #include "buffer.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -21,6 +22,7 @@ enum {
 struct database {
     mongoc_client_pool_t *pools[DATABASE_PATIENCES];
     int64_t max_await_ms;
+    _Atomic uint64_t *commands, *failures; /* NULL = not counted */
 };
 
 void database_library_stop(void)
@@ -104,6 +106,31 @@ struct database *database_new(const char *uri, int64_t max_await_ms, struct erro
         }
     }
     return db;
+}
+
+static void on_success(const mongoc_apm_command_succeeded_t *event)
+{
+    const struct database *db = mongoc_apm_command_succeeded_get_context(event);
+    atomic_fetch_add_explicit(db->commands, 1, memory_order_relaxed);
+}
+
+static void on_failure(const mongoc_apm_command_failed_t *event)
+{
+    const struct database *db = mongoc_apm_command_failed_get_context(event);
+    atomic_fetch_add_explicit(db->failures, 1, memory_order_relaxed);
+}
+
+void database_count(struct database *db, _Atomic uint64_t *commands, _Atomic uint64_t *failures)
+{
+    mongoc_apm_callbacks_t *callbacks = mongoc_apm_callbacks_new();
+    db->commands = commands;
+    db->failures = failures;
+    mongoc_apm_set_command_succeeded_cb(callbacks, on_success);
+    mongoc_apm_set_command_failed_cb(callbacks, on_failure);
+    for (int i = 0; i < DATABASE_PATIENCES; i++) {
+        mongoc_client_pool_set_apm_callbacks(db->pools[i], callbacks, db);
+    }
+    mongoc_apm_callbacks_destroy(callbacks);
 }
 
 static void *destroy_pool(void *pool)

@@ -36,6 +36,9 @@ void database_library_stop(void);
 struct database *database_new(const char *uri, int64_t max_await_ms, struct error *err);
 void database_free(struct database *db);
 
+/* Count what is asked of MongoDB here from now on; before the first client is borrowed. */
+void database_count(struct database *db, _Atomic uint64_t *commands, _Atomic uint64_t *failures);
+
 /* [ms] how long a getMore waits at the tail. */
 int64_t database_max_await_ms(const struct database *db);
 

@@ -105,6 +105,9 @@ const struct lateness *reader_lateness(const struct reader *r)
 
 void reader_close(struct reader *r, bool polite)
 {
+    if (r->stream) {
+        atomic_fetch_sub(&r->options.source->status.streams_open, 1);
+    }
     change_stream_close(r->stream, polite);
     r->stream = NULL;
     event_builder_free(r->builder);
@@ -140,6 +143,7 @@ static int open_stream(struct reader *r, struct error *err)
     if (learn_server(r, err) != 0 || change_stream_open(r->client, &options, &r->stream, err) != 0) {
         return -1;
     }
+    atomic_fetch_add(&r->options.source->status.streams_open, 1);
     /* A new builder: the counts that number equal events start with the cluster time. */
     r->builder = event_builder_new(r->options.mappings, &r->options.build);
     r->skip = !r->open_time ? 0 : r->guard ? r->open_small : r->open_count;

@@ -361,12 +361,22 @@ static void test_unknown_keys(void **state)
     refuse_flags(NULL, range, "flag: heartbeat_s: expected a whole number, 1 to 3600 s");
 }
 
-static void test_unbuilt(void **state)
+static void test_ops_listener(void **state)
 {
     (void)state;
-    refuse("heartbeat_s: 5\nops_listen: 127.0.0.1:3003\n", "@:2: ops_listen is not built in this version: remove it");
-    refuse_variable("TAILWATER_OPS_LISTEN", "127.0.0.1:3003",
-                    "TAILWATER_OPS_LISTEN: ops_listen is not built in this version: remove it");
+    struct config *c = accept_config("heartbeat_s: 5\n", NULL);
+    assert_null(c->ops_listen);
+    assert_string_equal(c->ops_host, "");
+    config_free(c);
+    c = accept_config("ops_listen: \"[::1]:3003\"\n", NULL);
+    assert_string_equal(c->ops_host, "::1");
+    assert_int_equal(c->ops_port, 3003);
+    config_free(c);
+    refuse("heartbeat_s: 5\nops_listen: 127.0.0.1\n", "@:2: ops_listen: expected host:port, such as 127.0.0.1:3002");
+    refuse("heartbeat_s: 5\nops_listen: 127.0.0.1:3002\n",
+           "@:2: ops_listen: must be another address or port than listen");
+    refuse_variable("TAILWATER_OPS_LISTEN", "127.0.0.1:3002",
+                    "TAILWATER_OPS_LISTEN: ops_listen: must be another address or port than listen");
 }
 
 static void test_listener(void **state)
@@ -479,7 +489,7 @@ int main(void)
         TEST(test_uri_alone),      TEST(test_no_uri),          TEST(test_sources),     TEST(test_sources_refused),
         TEST(test_mapping_problem), TEST(test_secrets),        TEST(test_precedence),  TEST(test_value_files),
         TEST(test_config_variable), TEST(test_environment),    TEST(test_kubernetes_variables),
-        TEST(test_unknown_keys),   TEST(test_unbuilt),         TEST(test_listener),    TEST(test_aliases),
+        TEST(test_unknown_keys),   TEST(test_ops_listener),         TEST(test_listener),    TEST(test_aliases),
         TEST(test_origins),
     };
     return cmocka_run_group_tests(tests, make_files, remove_files);
