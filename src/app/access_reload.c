@@ -91,8 +91,13 @@ static bool opens(const struct access_reload *reload, const struct config *confi
     return reload->config->has_auth && !config->has_auth;
 }
 
+const struct config *access_reload_config(const struct access_reload *reload)
+{
+    return reload->config;
+}
+
 /* Rules of who may do what are, and what they are made of. */
-static bool is_taken(const char *option)
+bool access_reload_takes(const char *option)
 {
     return strncmp(option, "auth.", 5) == 0 && strcmp(option, "auth.grants_collection") != 0;
 }
@@ -114,7 +119,7 @@ static void tell_rest(const struct config *before, const struct config *now)
     struct buffer names = BUFFER_INIT;
     for (size_t i = 0; i < options_count(); i++) {
         const struct option *option = options_at(i);
-        if (!is_taken(option->name) && has_changed(option, before, now)) {
+        if (!access_reload_takes(option->name) && has_changed(option, before, now)) {
             buffer_printf(&names, "%s%s", names.len ? ", " : "", option->name);
         }
     }

@@ -17,6 +17,10 @@ void access_reload_free(struct access_reload *reload); /* NULL is fine */
 /* Look at the key set's file; to be called about once a second. Returns true when there are new rules in the holder. */
 bool access_reload_look(struct access_reload *reload);
 
+/* The configuration that was accepted last; and is this one of the options that are taken from it while running? */
+const struct config *access_reload_config(const struct access_reload *reload);
+bool access_reload_takes(const char *option);
+
 /* Read the configuration, secrets and keys again. Returns as access_reload_look(). */
 bool access_reload_all(struct access_reload *reload);
 

@@ -166,6 +166,12 @@ const char *config_source_uri(const struct config *config, const struct config_s
 
 /* Append or write all options as YAML with a comment that tells where each was set; secrets are masked. */
 void config_append_yaml(const struct config *config, struct buffer *out);
+/*
+ * Append all options as a JSON object, each with where it was set; secrets are masked. now: what was read last; where
+ * is_taken() says no, an option takes effect only at a start, and what stands in `started` still holds.
+ */
+void config_append_json(const struct config *started, const struct config *now, bool (*is_taken)(const char *option),
+                        struct buffer *out);
 void config_print(const struct config *config, FILE *out);
 
 #endif

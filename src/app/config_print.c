@@ -113,6 +113,47 @@ void config_append_yaml(const struct config *config, struct buffer *out)
     append_sources(config, out);
 }
 
+static void append_text_or_null(const char *text, struct buffer *out)
+{
+    if (text && text[0]) {
+        append_quoted(text, out);
+    } else {
+        buffer_append_text(out, "null");
+    }
+}
+
+static void append_option_json(const struct option *option, const struct config *config, struct buffer *out)
+{
+    struct buffer value = BUFFER_INIT;
+    option_append_value(option, config, &value);
+    buffer_printf(out, "{\"name\":\"%s\",\"value\":", option->name);
+    append_text_or_null(buffer_text(&value), out);
+    buffer_append_text(out, ",\"from\":");
+    append_text_or_null(config->places[option_index(option)], out);
+    buffer_append_byte(out, '}');
+    buffer_fini(&value);
+}
+
+void config_append_json(const struct config *started, const struct config *now, bool (*is_taken)(const char *option),
+                        struct buffer *out)
+{
+    struct buffer lists = BUFFER_INIT;
+    append_auth(now, &lists);
+    append_sources(started, &lists);
+    buffer_append_text(out, "{\"file\":");
+    append_text_or_null(started->file, out);
+    buffer_append_text(out, ",\"options\":[");
+    for (size_t i = 0; i < options_count(); i++) {
+        const struct option *option = options_at(i);
+        buffer_append(out, ",", i > 0);
+        append_option_json(option, is_taken(option->name) ? now : started, out);
+    }
+    buffer_append_text(out, "],\"lists\":");
+    append_text_or_null(buffer_text(&lists), out);
+    buffer_append_text(out, "}\n");
+    buffer_fini(&lists);
+}
+
 void config_print(const struct config *config, FILE *out)
 {
     struct buffer text = BUFFER_INIT;

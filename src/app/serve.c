@@ -74,10 +74,20 @@ static unsigned wanted_loops(const struct config *config)
     return wanted > LOOPS_MAX ? LOOPS_MAX : (unsigned)wanted;
 }
 
+/* For the admin to see. */
+static void show_config(struct app *app)
+{
+    struct buffer text = BUFFER_INIT;
+    config_append_json(app->config, access_reload_config(app->access_reload), access_reload_takes, &text);
+    shared_text_set(app->context.config, &text);
+}
+
 static void make_access(struct app *app)
 {
     app->context.access = access_holder_new(access_ref(app->config->access));
     app->access_reload = access_reload_new(app->config, app->context.access);
+    app->context.config = shared_text_new();
+    show_config(app);
 }
 
 static struct event_builder_options build_options(const struct config *c)
@@ -261,6 +271,7 @@ static void reload(struct app *app)
     bool taken = access_reload_all(app->access_reload);
     atomic_fetch_add(taken ? &app->context.counters.reloads : &app->context.counters.reload_failures, 1);
     if (taken) {
+        show_config(app);
         wake_loops(app);
     }
 }
@@ -336,6 +347,7 @@ static void unmake(struct app *app)
     tls_free(app->context.tls);
     access_reload_free(app->access_reload);
     access_holder_free(app->context.access);
+    shared_text_free(app->context.config);
 }
 
 /* The driver cannot be interrupted while it waits for a server: leave all the same. */

@@ -200,6 +200,11 @@ const struct access_service *access_service_at(const struct access *access, unsi
     return &access->services.list[index];
 }
 
+bool access_has_admin(const struct access *access)
+{
+    return access->has_admin;
+}
+
 bool access_is_admin(const struct access *access, const char *authorization)
 {
     size_t len;

@@ -143,6 +143,9 @@ bool access_may_publish(const struct access_service *service, const char *channe
 unsigned access_service_count(const struct access *access);
 const struct access_service *access_service_at(const struct access *access, unsigned index);
 
+/* Is there an admin token? */
+bool access_has_admin(const struct access *access);
+
 /* Is this "Bearer …" the admin token's? False when there is none. */
 bool access_is_admin(const struct access *access, const char *authorization);
 

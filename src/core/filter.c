@@ -112,6 +112,40 @@ struct filter *filter_copy(const struct filter *f)
     return copy;
 }
 
+static void append_levels(const struct filter *f, struct buffer *out)
+{
+    size_t count = 0;
+    buffer_append_text(out, ",\"level\":[");
+    for (unsigned tenth = 1; tenth <= FRAME_LEVEL_FATAL / 10; tenth++) {
+        const char *name = level_name((uint8_t)(tenth * 10));
+        if (f->levels & 1u << tenth) {
+            buffer_append_json_item(out, count++, name, strlen(name));
+        }
+    }
+    buffer_append_byte(out, ']');
+}
+
+void filter_append_json(const struct filter *f, struct buffer *out)
+{
+    if (!f) {
+        buffer_append_text(out, "null");
+        return;
+    }
+    if (f->min_level) {
+        buffer_printf(out, "{\"min_level\":\"%s\"", level_name(f->min_level));
+    } else {
+        buffer_append_text(out, "{\"min_level\":null");
+    }
+    append_levels(f, out);
+    buffer_append_text(out, ",\"q\":");
+    if (f->q_len) {
+        buffer_append_json_item(out, 0, f->q, f->q_len);
+    } else {
+        buffer_append_text(out, "null");
+    }
+    buffer_append_byte(out, '}');
+}
+
 /* --- strings --------------------------------------------------------------------------------------- */
 
 static bool contains(const struct filter *f, const char *text, size_t len)

@@ -13,6 +13,7 @@
 #ifndef TAILWATER_CORE_FILTER_H
 #define TAILWATER_CORE_FILTER_H
 
+#include "buffer.h"
 #include "error.h"
 #include "frame.h"
 
@@ -35,6 +36,9 @@ void filter_free(struct filter *filter);
 
 /* Another one that passes the same, for another thread; NULL for NULL. */
 struct filter *filter_copy(const struct filter *filter);
+
+/* Append what was asked for as a JSON object, q in lower case; null for NULL. */
+void filter_append_json(const struct filter *filter, struct buffer *out);
 
 /* Does an event of this level with this JSON line pass? A NULL filter passes everything. */
 bool filter_passes(struct filter *filter, uint8_t level, struct slice line);

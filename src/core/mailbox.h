@@ -15,6 +15,8 @@ enum message_type {
     MESSAGE_JOB,     /* object: a finished struct job, owned; number: the connection */
     MESSAGE_CHANGE,  /* object: a struct stream_change, owned: change a subscription; to the loop that has the stream */
     MESSAGE_CHANGED, /* object: the same one, answered; to the loop that asked */
+    MESSAGE_GATHER,   /* object: a struct gather, owned: add what this loop has, send it on */
+    MESSAGE_GATHERED, /* object: the same one; to the loop that asked */
     MESSAGE_DRAIN,   /* stop accepting, send everyone away */
     MESSAGE_STOP,    /* leave the loop */
 };

@@ -84,6 +84,27 @@ void source_copy_error(struct source *s, char out[256])
     pthread_mutex_unlock(&s->error_lock);
 }
 
+void source_note_unroutable(struct source *s, const char *sentence)
+{
+    atomic_fetch_add(&s->status.unroutable, 1);
+    pthread_mutex_lock(&s->error_lock);
+    struct source_sample *sample = &s->unroutable[s->unroutable_count++ % SOURCE_SAMPLES];
+    sample->at_ms = clock_wall_ms();
+    snprintf(sample->text, sizeof sample->text, "%s", sentence);
+    pthread_mutex_unlock(&s->error_lock);
+}
+
+unsigned source_copy_unroutable(struct source *s, struct source_sample out[SOURCE_SAMPLES])
+{
+    pthread_mutex_lock(&s->error_lock);
+    unsigned count = s->unroutable_count < SOURCE_SAMPLES ? (unsigned)s->unroutable_count : SOURCE_SAMPLES;
+    for (unsigned i = 0; i < count; i++) {
+        out[i] = s->unroutable[(s->unroutable_count - 1 - i) % SOURCE_SAMPLES];
+    }
+    pthread_mutex_unlock(&s->error_lock);
+    return count;
+}
+
 void source_note_cluster_time(struct source *s, uint64_t cluster_time)
 {
     int64_t now_us = clock_mono_us();

@@ -38,6 +38,14 @@ enum source_polling {
     SOURCE_POLLS_VIEWS,      /* all that is read are views and time-series collections */
 };
 
+/* A sentence and when it was said [wall clock]. */
+struct source_sample {
+    int64_t at_ms;
+    char text[256];
+};
+
+enum { SOURCE_SAMPLES = 5 };
+
 struct source_status {
     _Atomic int state;                  /* enum source_state */
     _Atomic int polling;                /* enum source_polling; 0 = change stream */
@@ -68,6 +76,8 @@ struct source {
     struct source_status status;
     pthread_mutex_t error_lock;
     char last_error[256]; /* under error_lock; no secrets */
+    struct source_sample unroutable[SOURCE_SAMPLES]; /* the same; the oldest is at unroutable_count % SOURCE_SAMPLES */
+    uint64_t unroutable_count;
 };
 
 struct source_options {
@@ -93,6 +103,12 @@ bool source_can_resume(const struct source *source, struct event_id point);
 /* Remember the newest error's sentence (cut to fit) and count it. */
 void source_note_error(struct source *source, const char *sentence);
 void source_copy_error(struct source *source, char out[256]);
+
+/* A document has no channel: count it and keep the sentence (cut to fit). */
+void source_note_unroutable(struct source *source, const char *sentence);
+
+/* The newest such sentences, newest first; returns how many. */
+unsigned source_copy_unroutable(struct source *source, struct source_sample out[SOURCE_SAMPLES]);
 
 /* The deployment told its cluster time. */
 void source_note_cluster_time(struct source *source, uint64_t cluster_time);

@@ -106,3 +106,14 @@ uint64_t tally_count(struct tally *tally, const void *key, size_t len)
     pthread_mutex_unlock(&tally->lock);
     return count;
 }
+
+void tally_visit(struct tally *tally, void (*visit)(const char *key, size_t len, uint64_t count, void *arg), void *arg)
+{
+    struct tally_entry *entry, *next;
+    pthread_mutex_lock(&tally->lock);
+    HASH_ITER(hh, tally->entries, entry, next)
+    {
+        visit(entry->key, entry->hh.keylen, entry->count, arg);
+    }
+    pthread_mutex_unlock(&tally->lock);
+}

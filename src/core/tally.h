@@ -25,6 +25,9 @@ void tally_remove(struct tally *tally, const void *key, size_t len);
 /* How many keys hold any. */
 size_t tally_keys(struct tally *tally);
 
+/* Tell of every key, in no order and under the lock: visit must be short and lock nothing. */
+void tally_visit(struct tally *tally, void (*visit)(const char *key, size_t len, uint64_t count, void *arg), void *arg);
+
 uint64_t tally_count(struct tally *tally, const void *key, size_t len);
 
 #endif

@@ -13,6 +13,7 @@
 #include "publish_gate.h"
 #include "rate.h"
 #include "reason.h"
+#include "shared_text.h"
 #include "source.h"
 #include "tally.h"
 
@@ -89,6 +90,7 @@ struct http_context {
     struct tally *channels; /* channels and patterns that somebody is subscribed to */
     struct tls *tls; /* NULL = plain HTTP */
     struct access_holder *access;
+    struct shared_text *config; /* in effect, as JSON without secrets: for the admin */
     struct grant_book *grants; /* NULL = there is no grants collection */
     struct tally *users, *addresses, *catchup_users; /* streams, connections, streams that catch up */
     struct rate connects;

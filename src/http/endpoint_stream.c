@@ -161,6 +161,7 @@ static int take_seat(struct loop *loop, struct exchange *x, const struct params 
     struct ip_address client = client_address_of(x, access);
     struct ip_address site = ip_address_site(&client);
     access_unref(access);
+    request->address = client;
     bool is_behind_proxy = rights_trusts_peer(loop, x); /* else its connection was counted when it was accepted */
     const char *code = seat_take(loop->context, request->rights.identity, is_behind_proxy ? &site : NULL,
                                  &request->seat);

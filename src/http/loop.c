@@ -222,6 +222,12 @@ static void handle(struct loop *loop, const struct message *m)
     case MESSAGE_CHANGED:
         endpoint_change_answer(loop, m->object);
         break;
+    case MESSAGE_GATHER:
+        gather_visit(loop, m->object);
+        break;
+    case MESSAGE_GATHERED:
+        endpoint_admin_answer(loop, m->object);
+        break;
     case MESSAGE_DRAIN:
         drain(loop);
         break;
@@ -388,6 +394,8 @@ static void drop_messages(struct loop *loop)
             job_free(m->object);
         } else if (m->type == MESSAGE_CHANGE || m->type == MESSAGE_CHANGED) {
             stream_change_free(m->object);
+        } else if (m->type == MESSAGE_GATHER || m->type == MESSAGE_GATHERED) {
+            gather_free(m->object);
         }
         free(m);
         m = next;

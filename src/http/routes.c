@@ -29,6 +29,12 @@ static const struct route table[] = {
     {"/test/publish", METHOD_POST, endpoint_test_publish},
     {"/test/logs", METHOD_GET | METHOD_POST, endpoint_test_logs},
     {"/health", METHOD_GET | METHOD_HEAD, endpoint_health},
+    {"/admin/connections", METHOD_GET | METHOD_HEAD, endpoint_admin_connections},
+    {"/admin/connections/{id}", METHOD_DELETE, endpoint_admin_kick},
+    {"/admin/channels", METHOD_GET | METHOD_HEAD, endpoint_admin_channels},
+    {"/admin/logs/stats", METHOD_GET | METHOD_HEAD, endpoint_admin_stats},
+    {"/admin/sources", METHOD_GET | METHOD_HEAD, endpoint_admin_sources},
+    {"/admin/config", METHOD_GET | METHOD_HEAD, endpoint_admin_config},
     {"/", METHOD_GET | METHOD_HEAD, endpoint_page},
     {"/live.js", METHOD_GET | METHOD_HEAD, endpoint_page},
     {"/live.css", METHOD_GET | METHOD_HEAD, endpoint_page},
@@ -82,7 +88,8 @@ static void format_allow(unsigned methods, char out[64])
     static const struct {
         enum exchange_method method;
         const char *name;
-    } names[] = {{METHOD_GET, "GET"}, {METHOD_HEAD, "HEAD"}, {METHOD_POST, "POST"}, {METHOD_PATCH, "PATCH"}};
+    } names[] = {{METHOD_GET, "GET"}, {METHOD_HEAD, "HEAD"}, {METHOD_POST, "POST"}, {METHOD_PATCH, "PATCH"},
+                 {METHOD_DELETE, "DELETE"}};
     out[0] = '\0';
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
         if (methods & names[i].method) {

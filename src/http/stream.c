@@ -328,6 +328,8 @@ void stream_open(struct loop *loop, struct exchange *x, struct stream_request *r
     s->identity = identity_ref(request->rights.identity);
     s->grants = request->rights.grants ? grant_set_ref(request->rights.grants) : NULL;
     s->seat = request->seat;
+    s->address = request->address;
+    s->opened_ms = clock_wall_ms();
     rights_fini(&request->rights);
     s->filter = request->filter;
     s->throttle.max_rate = request->max_rate;

@@ -23,6 +23,7 @@ struct stream_request {
     struct subscription *subscription; /* taken; granted, and not empty */
     struct rights rights;              /* taken: who it is for */
     struct seat seat;                  /* taken */
+    struct ip_address address;         /* of the client, behind a trusted proxy */
     struct filter *filter;             /* taken; NULL = everything */
     uint32_t max_rate;                 /* events a second; 0 = no limit */
     bool ndjson;

@@ -56,6 +56,8 @@ struct stream {
     struct identity *identity;   /* one reference */
     struct grant_set *grants;    /* what the collection said of it last, one reference; NULL = nothing */
     struct seat seat;
+    struct ip_address address;   /* of the client */
+    int64_t opened_ms;           /* wall clock */
     struct event *expiry;        /* of its token; NULL = never */
     struct filter *filter;       /* NULL = everything */
     struct throttle throttle;

@@ -36,9 +36,11 @@ struct poller {
 
 static void note_unroutable(struct poller *p, const struct poller_collection *c, const struct error *reason)
 {
-    atomic_fetch_add(&p->source->status.unroutable, 1);
-    log_write_limited(&p->unroutable_limit, LOG_LEVEL_WARN, "mapping", "source %s: no channel for %s: %s",
-                      p->source->name, c->ns, reason->text);
+    struct error sentence;
+    error_set(&sentence, "no channel for %s: %s", c->ns, reason->text);
+    source_note_unroutable(p->source, sentence.text);
+    log_write_limited(&p->unroutable_limit, LOG_LEVEL_WARN, "mapping", "source %s: %s", p->source->name,
+                      sentence.text);
 }
 
 static struct frame *make_frame(struct poller *p, const struct poller_collection *c, const bson_t *document,

@@ -251,10 +251,12 @@ static void count_made(struct reader *r, const struct change *change, const stru
     struct source_status *status = &r->options.source->status;
     atomic_fetch_add(&status->oversize, made->outcome == EVENT_OVERSIZE);
     if (made->outcome == EVENT_UNROUTABLE) {
-        atomic_fetch_add(&status->unroutable, 1);
-        log_write_limited(&r->unroutable_limit, LOG_LEVEL_WARN, "mapping", "source %s: no channel for %.*s.%.*s: %s",
-                          r->options.source->name, (int)change->database.len, change->database.data,
-                          (int)change->collection.len, change->collection.data, made->reason.text);
+        struct error sentence;
+        error_set(&sentence, "no channel for %.*s.%.*s: %s", (int)change->database.len, change->database.data,
+                  (int)change->collection.len, change->collection.data, made->reason.text);
+        source_note_unroutable(r->options.source, sentence.text);
+        log_write_limited(&r->unroutable_limit, LOG_LEVEL_WARN, "mapping", "source %s: %s", r->options.source->name,
+                          sentence.text);
     }
 }
 
