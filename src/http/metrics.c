@@ -22,7 +22,7 @@ static double figure(const _Atomic uint64_t *at)
 /* Below zero: not known. */
 static double seconds_of_ms(int64_t ms)
 {
-    return ms < 0 ? (double)NAN : (double)ms / 1000;
+    return ms < 0 ? FIGURE_UNKNOWN : (double)ms / 1000;
 }
 
 static double is_ready(const struct http_context *c)
@@ -70,7 +70,7 @@ static double behind(struct source *s)
     uint32_t now_s = source_cluster_seconds(s);
     uint64_t complete = journal_of(s).complete;
     if (!now_s || !complete) {
-        return NAN;
+        return FIGURE_UNKNOWN;
     }
     double by = (double)now_s - (double)(complete >> 32);
     return by > 0 ? by : 0;

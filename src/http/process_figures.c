@@ -2,7 +2,6 @@
 #include "process_figures.h"
 
 #include <dirent.h>
-#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -19,14 +18,14 @@ double process_cpu_seconds(void)
 /* The page counts of /proc/self/statm: all, resident. */
 static double pages(unsigned field)
 {
-    double values[2] = {NAN, NAN};
+    double values[2] = {FIGURE_UNKNOWN, FIGURE_UNKNOWN};
     FILE *file = fopen("/proc/self/statm", "re");
     if (!file) {
-        return NAN;
+        return FIGURE_UNKNOWN;
     }
     int n = fscanf(file, "%lf %lf", &values[0], &values[1]);
     fclose(file);
-    return n == 2 ? values[field] * (double)sysconf(_SC_PAGESIZE) : (double)NAN;
+    return n == 2 ? values[field] * (double)sysconf(_SC_PAGESIZE) : FIGURE_UNKNOWN;
 }
 
 double process_virtual_bytes(void)
@@ -43,7 +42,7 @@ double process_open_files(void)
 {
     DIR *folder = opendir("/proc/self/fd");
     if (!folder) {
-        return NAN;
+        return FIGURE_UNKNOWN;
     }
     double count = -1; /* the folder itself is open, too */
     const struct dirent *entry;
@@ -57,7 +56,7 @@ double process_open_files(void)
 double process_open_files_max(void)
 {
     struct rlimit limit;
-    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (double)limit.rlim_cur : (double)NAN;
+    return getrlimit(RLIMIT_NOFILE, &limit) == 0 ? (double)limit.rlim_cur : FIGURE_UNKNOWN;
 }
 
 /* Field 22 of /proc/self/stat, in ticks since the machine began; the second field, a name, may hold anything. */
@@ -66,17 +65,17 @@ static double start_ticks(void)
     char text[1024];
     FILE *file = fopen("/proc/self/stat", "re");
     if (!file) {
-        return NAN;
+        return FIGURE_UNKNOWN;
     }
     size_t len = fread(text, 1, sizeof text - 1, file);
     fclose(file);
     text[len] = '\0';
     const char *at = strrchr(text, ')');
-    double ticks = NAN;
+    double ticks = FIGURE_UNKNOWN;
     int n = at ? sscanf(at + 1, " %*c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %lf",
                         &ticks)
                : 0;
-    return n == 1 ? ticks : (double)NAN;
+    return n == 1 ? ticks : FIGURE_UNKNOWN;
 }
 
 double process_start_seconds(void)

@@ -1,9 +1,13 @@
 /*
- * process_figures - what the process takes of the machine. Reads /proc; NAN where that is not possible. Any thread that
+ * process_figures - what the process takes of the machine. Reads /proc; FIGURE_UNKNOWN where that is not possible. Any thread that
  * may read a file.
  */
 #ifndef TAILWATER_HTTP_PROCESS_FIGURES_H
 #define TAILWATER_HTTP_PROCESS_FIGURES_H
+
+#include <math.h>
+
+#define FIGURE_UNKNOWN ((double)NAN)
 
 double process_cpu_seconds(void);
 double process_resident_bytes(void);

@@ -104,6 +104,31 @@ static void test_threads_never_pass_the_limit(void **state)
     tally_free(tally);
 }
 
+static void sum_up(const char *key, size_t len, uint64_t count, void *arg)
+{
+    uint64_t *sums = arg;
+    sums[0]++;
+    sums[1] += len;
+    sums[2] += count * (uint64_t)(key[0] - 'a' + 1);
+}
+
+static void test_visit_tells_of_each_key(void **state)
+{
+    (void)state;
+    uint64_t sums[3] = {0};
+    struct tally *tally = tally_new();
+    tally_add(tally, "a", 1, 0);
+    tally_add(tally, "a", 1, 0);
+    tally_add(tally, "bb", 2, 0);
+    tally_add(tally, "c", 1, 0);
+    tally_remove(tally, "c", 1);
+    tally_visit(tally, sum_up, sums);
+    assert_int_equal(sums[0], 2);
+    assert_int_equal(sums[1], 3);
+    assert_int_equal(sums[2], 2 * 1 + 1 * 2);
+    tally_free(tally);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -111,6 +136,7 @@ int main(void)
         cmocka_unit_test(test_a_place_given_back_is_free),
         cmocka_unit_test(test_zero_is_no_limit),
         cmocka_unit_test(test_many_keys),
+        cmocka_unit_test(test_visit_tells_of_each_key),
         cmocka_unit_test(test_threads_never_pass_the_limit),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
