@@ -15,6 +15,7 @@ static enum log_level minimum = LOG_LEVEL_INFO;
 static bool as_json = true;
 
 static const char *const level_names[] = {"trace", "debug", "info", "warn", "error"};
+static _Atomic uint64_t lines[sizeof level_names / sizeof level_names[0]];
 
 void log_configure(enum log_level level, enum log_format format)
 {
@@ -35,10 +36,21 @@ int log_level_parse(const char *name)
     return -1;
 }
 
+const char *log_level_name(enum log_level level)
+{
+    return level_names[level];
+}
+
+uint64_t log_lines(enum log_level level)
+{
+    return atomic_load_explicit(&lines[level], memory_order_relaxed);
+}
+
 static void write_line(enum log_level level, const char *component, const char *message, size_t len)
 {
     struct buffer line = BUFFER_INIT;
     char ts[CLOCK_ISO_MAX];
+    atomic_fetch_add_explicit(&lines[level], 1, memory_order_relaxed);
     clock_format_iso(clock_wall_ms(), ts);
     if (as_json) {
         buffer_printf(&line, "{\"ts\":\"%s\",\"level\":\"%s\",\"component\":\"%s\",\"msg\":\"", ts, level_names[level],

@@ -23,6 +23,11 @@ int log_level_parse(const char *name);
 void log_write(enum log_level level, const char *component, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+const char *log_level_name(enum log_level level);
+
+/* Lines written so far. */
+uint64_t log_lines(enum log_level level);
+
 /* At most one line a second for a site; the next line that passes says how many were held back. */
 struct log_limit {
     _Atomic int64_t next_us;

@@ -106,6 +106,14 @@ struct job *job_queue_take(struct job_queue *q)
     return job;
 }
 
+size_t job_queue_waiting(struct job_queue *q)
+{
+    pthread_mutex_lock(&q->lock);
+    size_t count = q->count;
+    pthread_mutex_unlock(&q->lock);
+    return count;
+}
+
 void job_queue_stop(struct job_queue *q)
 {
     pthread_mutex_lock(&q->lock);

@@ -76,6 +76,9 @@ int job_queue_push(struct job_queue *queue, struct job *job);
 /* Blocking thread: wait for a job; NULL when the queue was stopped. */
 struct job *job_queue_take(struct job_queue *queue);
 
+/* Jobs that wait. */
+size_t job_queue_waiting(struct job_queue *queue);
+
 /* Wake everyone who waits, for good. */
 void job_queue_stop(struct job_queue *queue);
 

@@ -2,6 +2,7 @@
 #include "metrics.h"
 
 #include "exchange.h"
+#include "log.h"
 #include "probes.h"
 #include "process_figures.h"
 #include "tls.h"
@@ -62,7 +63,8 @@ static double journal_events(struct source *s)
 static double journal_span(struct source *s)
 {
     struct journal_state state = journal_of(s);
-    return state.floor && state.complete > state.floor ? (double)(state.complete >> 32) - (double)(state.floor >> 32) : 0;
+    bool has_any = state.floor && state.complete > state.floor;
+    return has_any ? (double)(state.complete >> 32) - (double)(state.floor >> 32) : 0;
 }
 
 static double behind(struct source *s)
@@ -240,6 +242,15 @@ static void write_grants(struct http_context *c, const char *name, struct buffer
 {
     if (c->grants) {
         append_value(out, name, grant_book_state(c->grants) == GRANTS_CURRENT);
+    }
+}
+
+static void write_log_lines(struct http_context *c, const char *name, struct buffer *out)
+{
+    (void)c;
+    for (int level = LOG_LEVEL_TRACE; level <= LOG_LEVEL_ERROR; level++) {
+        append_labelled(out, name, "level", log_level_name((enum log_level)level),
+                        (double)log_lines((enum log_level)level));
     }
 }
 

@@ -40,7 +40,8 @@ def instant(text: str) -> float:
 
 
 def insert(db, count: int, workspace: str = "w1", workflow: str = "f1", **more) -> None:
-    db.etl_logs.insert_many([{"workspace_id": workspace, "workflow_id": workflow, "n": n, **more} for n in range(count)])
+    keys = {"workspace_id": workspace, "workflow_id": workflow}
+    db.etl_logs.insert_many([{**keys, "n": n, **more} for n in range(count)])
 
 
 @pytest.fixture
@@ -137,7 +138,8 @@ def test_a_slow_reader_is_seen(watched, hub, db):
     slow.wait_ready()
     slow.pause()
     insert(db, 3000, text="x" * 2000)
-    row = until(lambda: (c := connections(server)[0])["state"] == "pulling" and c["queued_bytes"] > 16384 and c, "it pulls")
+    row = until(lambda: (c := connections(server)[0])["state"] == "pulling" and c["queued_bytes"] > 16384 and c,
+                "it pulls")
     assert row["lag_ms"] >= 0 and row["sent_bytes"] > 0
     until(lambda: figures(server).get("connections_behind", state="pulling") == 1, "counted")
     slow.resume()
@@ -179,7 +181,7 @@ def test_pages_and_orders(watched, hub, db):
     for limit in (1, 5, 22, 23, 100):
         seen, cursor = [], ""
         while cursor is not None:
-            page = admin(server, f"/admin/connections?sort=events&limit={limit}" + (f"&cursor={cursor}" if cursor else ""))
+            page = admin(server, f"/admin/connections?sort=events&limit={limit}&cursor={cursor}")
             assert page["total"] == 23 and len(page["connections"]) <= limit
             seen += [ids[c["id"]] for c in page["connections"]]
             cursor = page["next"]
@@ -190,7 +192,8 @@ def test_pages_and_orders(watched, hub, db):
     assert by_bytes == sorted(by_bytes, reverse=True)
     for order in ("queued", "lag", "since"):
         assert len(connections(server, f"?sort={order}")) == 23
-    for bad in ("limit=0", "limit=1001", "limit=x", "sort=name", "cursor=nonsense", "cursor=1.0", "cursor=1.zz", "q=%ff"):
+    for bad in ("limit=0", "limit=1001", "limit=x", "sort=name", "cursor=nonsense", "cursor=1.0", "cursor=1.zz",
+                "q=%ff"):
         assert server.get(f"/admin/connections?{bad}", AS_ADMIN).problem["code"] == "invalid_query", bad
 
 
@@ -296,7 +299,8 @@ def test_notices_name_collections(watched, db, hub):
     server = watched()
     notices = until(lambda: admin(server, "/admin/sources")["sources"][0]["notices"], "a notice")
     capped = [n for n in notices if n["code"] == "capped_collection"]
-    assert capped and capped[0]["subject"] == f"{db.name}.etl_logs" and capped[0]["text"] and instant(capped[0]["since"])
+    assert capped and capped[0]["subject"] == f"{db.name}.etl_logs"
+    assert capped[0]["text"] and instant(capped[0]["since"])
 
 
 def test_a_source_that_is_away(watched, more_mongod):

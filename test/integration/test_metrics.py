@@ -1,4 +1,4 @@
-"""/metrics: what its table says, no more and no less; counters that agree with what a test did; read by a real Prometheus."""
+"""/metrics: what its table says, no more, no less; counters that agree with what a test did; a real Prometheus reads it."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from mongod import free_port
 from secrets_seen import remember
 
 STREAM = "/api/logs/stream?channels=logs:etl:w1:*"
-LABELS = {"source", "state", "reason", "code", "loop", "le", "version", "libmongoc", "libevent", "openssl"}
+LABELS = {"source", "state", "reason", "code", "level", "loop", "le", "version", "libmongoc", "libevent", "openssl"}
 PUBLISHER = remember("a-publisher-of-metrics-tests")
 
 
@@ -195,6 +195,15 @@ def test_process(metered):
     open_now = len(list(Path(f"/proc/{metered.pid}/fd").iterdir()))
     assert abs(seen.get("process_open_fds") - open_now) <= 3
     assert seen.get("ready") == 1
+
+
+def test_lines_of_the_log(metered):
+    def written(level: str) -> int:
+        return sum(f'"level":"{level}"' in line for line in list(metered.lines))
+
+    for level in ("debug", "info", "warn", "error"):
+        until(lambda: written(level) == figures(metered).get("log_lines_total", level=level), f"lines of {level}")
+    assert written("info") > 0
 
 
 def test_a_real_prometheus_scrapes_it(metered, hub, db, tmp_path):
