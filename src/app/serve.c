@@ -169,8 +169,8 @@ static int make_ops(struct app *app, struct error *err)
     if (!c->ops_listen) {
         return 0;
     }
-    if (listener_probe(c->ops_host, c->ops_port, err) != 0) {
-        return error_prefix(err, "ops_listen");
+    if (listener_probe(c->ops_host, c->ops_port, "ops_listen", err) != 0) {
+        return -1;
     }
     app->ops = ops_new(&app->context, c->ops_host, c->ops_port, err);
     return app->ops ? 0 : -1;
@@ -184,7 +184,7 @@ static int make(struct app *app, struct error *err)
     app->context.jobs = job_queue_new((size_t)c->limits_jobs);
     app->publishing = publishing_new(c, &app->context);
     make_access(app);
-    if (make_tls(app, err) != 0 || listener_probe(c->listen_host, c->listen_port, err) != 0 ||
+    if (make_tls(app, err) != 0 || listener_probe(c->listen_host, c->listen_port, "PORT or listen", err) != 0 ||
         make_ops(app, err) != 0) {
         return -1;
     }

@@ -66,9 +66,11 @@ static bool has(const char *text, const char *q)
 static bool is_meant(const struct stream *s, const char *q)
 {
     char address[IP_ADDRESS_TEXT_MAX];
+    if (!q) {
+        return true;
+    }
     ip_address_format(&s->address, address);
-    if (!q || has(s->connection_id, q) || has(s->identity->user, q) || has(s->identity->workspace, q) ||
-        has(address, q)) {
+    if (has(s->connection_id, q) || has(s->identity->user, q) || has(s->identity->workspace, q) || has(address, q)) {
         return true;
     }
     for (unsigned i = 0; i < s->subscription->count; i++) {

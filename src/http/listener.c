@@ -38,7 +38,7 @@ static struct addrinfo *resolve(const char *host, int port, struct error *err)
     return found;
 }
 
-int listener_probe(const char *host, int port, struct error *err)
+int listener_probe(const char *host, int port, const char *option, struct error *err)
 {
     struct addrinfo *address = resolve(host, port, err);
     if (!address) {
@@ -48,10 +48,10 @@ int listener_probe(const char *host, int port, struct error *err)
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
     setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (fd < 0 || bind(fd, address->ai_addr, address->ai_addrlen) != 0 || listen(fd, 1) != 0) {
-        rc = error_set(err, errno == EADDRINUSE ? "port %d of %s is in use by another program; choose another one with "
-                                                  "PORT or listen (%s)"
-                                                : "cannot listen on port %d of %s: %s",
-                       port, host, strerror(errno));
+        rc = errno == EADDRINUSE
+                 ? error_set(err, "port %d of %s is in use by another program; choose another one with %s (%s)", port,
+                             host, option, strerror(errno))
+                 : error_set(err, "cannot listen on port %d of %s: %s", port, host, strerror(errno));
     }
     if (fd >= 0) {
         close(fd);

@@ -11,8 +11,9 @@
 
 struct listener;
 
-/* Is this address (an IP address or "localhost") free? Returns 0, or -1 with *err. To be asked before it is shared. */
-int listener_probe(const char *host, int port, struct error *err);
+/* Is this address (an IP address or "localhost") free? option: what can be set to have another one. Returns 0, or -1 with
+ * *err. To be asked before it is shared. */
+int listener_probe(const char *host, int port, const char *option, struct error *err);
 
 /* Bind and listen. Returns NULL with *err. */
 struct listener *listener_new(struct event_base *base, const char *host, int port, struct error *err);

@@ -72,7 +72,8 @@ def test_a_taken_port_is_told_at_the_start(serve, mongo):
     config = {**server.config, "listen": f"127.0.0.1:{free_port()}"}
     ended = run_cli("serve", config=config)
     assert ended.returncode == 1
-    assert "ops_listen: port" in ended.stderr and "in use" in ended.stderr
+    assert f"port {ops_port(server)} of 127.0.0.1 is in use" in ended.stderr
+    assert "choose another one with ops_listen" in ended.stderr
 
 
 def test_not_ready_before_mongodb(launch, dbname):
