@@ -13,6 +13,8 @@ import pytest
 
 import server as program
 from conftest import ETL
+from exposition import ask, figures, ops
+from identities import by_secret
 from server import Server, is_sanitized
 
 SANDBOX = [sys.executable, str(Path(__file__).with_name("sandbox.py"))]
@@ -95,3 +97,15 @@ def test_the_counters_of_the_driver(etl, monkeypatch):
                         lambda extra=None: {k: v for k, v in environment(extra).items() if k != "MONGOC_DISABLE_SHM"})
     etl.start()
     assert not Path(f"/dev/shm/mongoc-{etl.pid}").exists()
+
+
+def test_figures_of_a_hardened_service(sandbox, serve, monkeypatch):
+    """With a secret in it the process may not be looked into; it may still count its own memory and descriptors."""
+    monkeypatch.setattr(Server, "prefix", sandbox)
+    options = {"ASAN_OPTIONS": os.environ.get("ASAN_OPTIONS", "") + ":detect_leaks=0"} if is_sanitized() else {}
+    server = serve(ETL, env=options, auth=by_secret(anonymous=["*"]), **ops())
+    seen = figures(server)
+    for name in ("process_resident_memory_bytes", "process_open_fds", "process_max_fds", "process_start_time_seconds",
+                 "process_cpu_seconds_total"):
+        assert seen.get(name) > 0, name
+    assert ask(server, "/readyz").status == 200
