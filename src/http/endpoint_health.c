@@ -120,7 +120,7 @@ void endpoint_health(struct loop *loop, struct exchange *x, const struct http_al
         buffer_append(&body, ",", i > 0);
         append_source(&body, context->sources[i]);
     }
-    buffer_append_text(&body, "]}\n");
+    buffer_printf(&body, "],\"open\":%s}\n", context->settings.check_host ? "true" : "false");
     reply_json(x, &context->settings, draining ? 503 : 200, body.data, body.len);
     buffer_fini(&body);
 }
