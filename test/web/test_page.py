@@ -209,7 +209,7 @@ def test_permalink_and_jump(serve, page, insert, db):
 
 def test_gap_and_skipped_rows(serve, page, insert):
     """What the stream says of itself stands between the lines."""
-    page.open(serve(ETL), "/?max_rate=5")
+    page.open(serve(ETL, **SCHEDULE), "/?max_rate=5&tail=3")
     insert(*NUMBERED[:300])
     until(lambda: page.js("return tailwater.view.lines.some(l => l.kind === 'skipped')"), "skipped", every_s=0.1)
     assert "SKIPPED" in page.js("return tailwater.view.lines.find(l => l.kind === 'skipped').message")

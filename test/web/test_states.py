@@ -88,11 +88,12 @@ def test_states_of_dialogs(serve, page, db, look):
 
 def test_states_of_the_connection(serve, page, db, look):
     port = free_port()
-    server = serve(ETL, port=port)
-    page.open(server, "/?max_rate=5")
+    server = serve(ETL, port=port, heartbeat_s=1)
+    page.open(server, "/?max_rate=5&tail=9")
     insert_orders(db, 100)
+    until(lambda: page.js("return tailwater.view.lines.some(l => l.kind === 'skipped')"), "skipped lines")
     page.js("const s = tailwater.session.subscription; s.pause(); s.lastEventId = 'nonsense'; s.resume();")
-    until(lambda: page.visible(".tw-gap") and page.js("return tailwater.view.lines.some(l => l.kind === 'skipped')"), "a gap, and skipped lines")
+    until(lambda: page.visible(".tw-gap"), "a gap")
     look("gap")
     server.stop()
     page.wait_state("reconnecting")
@@ -118,6 +119,7 @@ def test_state_away(more_mongod, launch, page, look):
     node._end(signal.SIGKILL)  # noqa: SLF001
     page.wait_state("away")
     look("away")
+    node.start()
 
 
 def test_state_stopped(serve, page, look):

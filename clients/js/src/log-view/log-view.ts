@@ -55,6 +55,8 @@ export class LogView {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #resize: ResizeObserver;
   #wantsFocus = false;
+  #opened: Line | undefined;
+  #channelChars = 0;
 
   constructor(readonly container: HTMLElement, private options: LogViewOptions = {}) {
     const { maxLines = 100_000, wrap = false, timeMode = 'local', showChannel = true, actions = [] } = options;
@@ -122,6 +124,7 @@ export class LogView {
   prepend(lines: Line[]): number {
     this.#take();
     const before = this.#store.all.length;
+    this.#alignChannels(lines);
     const rows = this.#store.prepend(lines.slice(Math.max(0, lines.length - this.room)));
     this.#changedFrom = 0;
     this.#layOut();
@@ -244,7 +247,10 @@ export class LogView {
       line.open = !line.open;
       this.selected !== line && this.#undraw(this.selected);
       this.selected = line;
-      line.open && this.pause();
+      if (line.open) {
+        this.pause();
+        this.#opened = line;
+      }
       delete line.height;
       this.#changedFrom = Math.min(this.#changedFrom, Math.max(0, this.#store.rows.indexOf(line)));
       this.refresh(line);
@@ -318,9 +324,19 @@ export class LogView {
   #take(): void {
     const from = this.#store.rows.length;
     const added = this.#incoming.length ? this.#store.append(this.#incoming) : 0;
+    this.#alignChannels(this.#incoming);
     this.#incoming = [];
     this.waiting = this.following ? 0 : this.waiting + added;
     this.#changedFrom = Math.min(this.#changedFrom, from);
+  }
+
+  /** The column is as wide as its longest channel. */
+  #alignChannels(lines: Line[]): void {
+    const chars = lines.reduce((most, line) => Math.max(most, line.channel.length), this.#channelChars);
+    if (chars > this.#channelChars) {
+      this.#channelChars = chars;
+      this.container.style.setProperty('--tw-channel-chars', String(chars));
+    }
   }
 
   /** While somebody reads, more is held, so that it does not go while it is read. */
@@ -356,6 +372,7 @@ export class LogView {
       }
     }
     this.following && this.#scrollTo(this.#scroller.scrollHeight);
+    this.#reveal();
     this.#takeFocus();
   }
 
@@ -413,6 +430,7 @@ export class LogView {
         const was = line.height ?? this.#rowHeight;
         line.measured = measured;
         line.height = height;
+        this.#learn(line, height);
         if (Math.abs(was - height) > 0.01) {
           changed = true;
           above += index < sight ? height - was : 0;
@@ -425,6 +443,14 @@ export class LogView {
       this.following || this.#scrollBy(above);
     }
     return changed;
+  }
+
+  /** Rows that were not drawn yet will be as high as this one. */
+  #learn(line: Line, height: number): void {
+    if (!this.#style.wrap && !line.open && line.kind === 'log' && Math.abs(height - this.#rowHeight) > 0.01) {
+      this.#rowHeight = height;
+      this.#changedFrom = 0;
+    }
   }
 
   /** Widths or styles changed: everything is drawn and measured anew, the line at the top stays there. */
@@ -440,6 +466,13 @@ export class LogView {
     this.#layOut();
     this.following || this.#scrollTo(this.#tops.top(first) + offset);
     this.#schedule();
+  }
+
+  /** A line that was just opened, as far as there is room for it. */
+  #reveal(): void {
+    const line = this.#opened;
+    this.#opened = undefined;
+    line && this.#scrollToRow(this.#store.rows.indexOf(line)) && this.#drawRange();
   }
 
   #takeFocus(): void {
@@ -464,7 +497,7 @@ export class LogView {
   }
 
   /** Into sight, not to the edge where that is not needed. */
-  #scrollToRow(index: number): void {
+  #scrollToRow(index: number): boolean {
     this.#layOut();
     const top = this.#tops.top(index) + this.lead.offsetHeight;
     const height = this.#tops.top(index + 1) - this.#tops.top(index);
@@ -474,6 +507,7 @@ export class LogView {
     } else if (top + height > scrollTop + clientHeight) {
       this.#scrollTo(top - (top > scrollTop + 2 * clientHeight ? clientHeight / 3 : Math.max(0, clientHeight - height)));
     }
+    return this.#scroller.scrollTop !== scrollTop;
   }
 
   /** The row of a line, or of the one that now stands where it stood. */
