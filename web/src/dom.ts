@@ -57,3 +57,6 @@ export function saveFile(name: string, type: string, text: string): void {
 }
 
 export const count = (n: number): string => n.toLocaleString('en');
+
+/** Where there is little room: 12.3K. */
+export const shortCount = (n: number): string => (n < 10_000 ? String(n) : n.toLocaleString('en', { notation: 'compact', maximumFractionDigits: 1 }));

@@ -1,6 +1,6 @@
 // The buttons of the levels: which lines are shown.
 import { LEVELS, type Level, type LogView } from '../../clients/js/src/log-view/index.js';
-import { byId, count, make, makeButton } from './dom.js';
+import { byId, make, makeButton, shortCount } from './dom.js';
 
 export class Levels {
   hidden = new Set<Level>();
@@ -36,7 +36,7 @@ export class Levels {
 
   showCounts(view: LogView): void {
     for (const [level, number] of this.#counts) {
-      const text = view.counts[level] ? count(view.counts[level]) : '';
+      const text = view.counts[level] ? shortCount(view.counts[level]) : '';
       number.textContent !== text && (number.textContent = text);
     }
   }
