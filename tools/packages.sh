@@ -36,6 +36,10 @@ TEST_NEEDS=(
   curl=cmd:curl
   shellcheck=cmd:shellcheck
 )
+NODE_NEEDS=(
+  nodejs=cmd:node
+  npm=cmd:npm
+)
 
 has() { # PACKAGE PROBE
   local arguments=${2#*:} argument

@@ -39,6 +39,19 @@ FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "-
 AXE = ROOT / "web/node_modules/axe-core/axe.min.js"
 
 
+figures: list[str] = []
+
+
+def pytest_terminal_summary(terminalreporter) -> None:
+    for line in figures:
+        terminalreporter.write_line(f"web: {line}")
+
+
+@pytest.fixture
+def report() -> Callable[[str], None]:
+    return figures.append
+
+
 class Page:
     """The page in a tab of its own."""
 
