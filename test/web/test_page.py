@@ -3,7 +3,12 @@
 from __future__ import annotations
 
 import json
+import os
+import shutil
+import subprocess
+from pathlib import Path
 
+import http1
 from conftest import ETL
 from deadline import until
 from mongod import free_port
@@ -304,3 +309,51 @@ def test_gzip(serve):
         assert gzip.decompress(small.body) == plain.body
         total += len(small.body)
     assert total <= 60 * 1024
+
+
+def test_copy(serve, page, insert, db):
+    """The line, and a link to it that opens the page there."""
+    page.open(serve(ETL), "/?channels=logs:etl:*")
+    insert("first", "second", order=7)
+    until(lambda: len(page.messages()) == 2, "both")
+    page.driver.execute_cdp_cmd("Browser.grantPermissions", {"permissions": ["clipboardReadWrite", "clipboardSanitizedWrite"], "origin": page.base})
+    page.js("window.focus(); window.copied = []; navigator.clipboard.writeText = async text => { copied.push(text); }")
+    page.keys("k", "k", "c", "y")
+    until(lambda: page.js("return copied.length") == 2, "both copies")
+    line, link = page.js("return copied")
+    assert line.endswith(" INFO logs:etl:w1:f1 first order=7")
+    row = db.etl_logs.find_one({"message": "first"})
+    assert link == f"{page.base}/?channels=logs:etl:*#channel=logs%3Aetl%3Aw1%3Af1&id={row['_id']}"
+    page.goto(link, live=False)
+    page.wait_state("past")
+    page.wait_messages(["first", "second"], "the line and its neighbours")
+
+
+def test_behind_nginx_with_a_prefix(serve, page, insert, tmp_path):
+    """The page asks for everything below the path that it is at."""
+    nginx = shutil.which("nginx", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    assert nginx, "nginx is not installed"
+    server, port = serve(ETL), free_port()
+    temporary = "".join(f"{kind}_temp_path {tmp_path}/{kind}; " for kind in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    user = "user root;" if os.geteuid() == 0 else ""
+    Path(tmp_path, "nginx.conf").write_text(f"""{user} pid {tmp_path}/pid; events {{}} http {{ access_log off; {temporary}
+        server {{ listen 127.0.0.1:{port}; location /ops/logs/ {{ proxy_pass http://127.0.0.1:{server.port}/; proxy_http_version 1.1; }} }} }}""")
+    process = subprocess.Popen([nginx, "-c", f"{tmp_path}/nginx.conf", "-e", f"{tmp_path}/error.log", "-g", "daemon off;"])
+
+    def answers() -> bool:
+        try:
+            return http1.request(port, "GET", "/ops/logs/health").status == 200
+        except OSError:
+            return False
+
+    try:
+        until(answers, "nginx answers")
+        page.goto(f"http://127.0.0.1:{port}/ops/logs/")
+        insert("through nginx")
+        page.wait_messages(["through nginx"], "the line")
+        page.keys("g")
+        until(lambda: "oldest line" in page.text(".tw-lead"), "history, too")
+    finally:
+        page.driver.get("about:blank")
+        process.terminate()
+        process.wait(10)

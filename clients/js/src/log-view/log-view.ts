@@ -1,5 +1,6 @@
 import type { Line } from './line.js';
 import { element, rowElement, type LineAction, type RowStyle } from './row.js';
+import { Scroller } from './scroller.js';
 import { LineStore, type LineFilter } from './store.js';
 import type { TimeMode } from './time.js';
 import { Tops } from './tops.js';
@@ -41,7 +42,7 @@ export class LogView {
   #store: LineStore;
   #tops = new Tops((i) => this.#store.rows[i]?.height ?? this.#rowHeight);
   #style: RowStyle;
-  #scroller = element('div', 'tw-scroller');
+  #scroller: Scroller;
   #space = element('div', 'tw-space');
   #block = element('div', 'tw-block');
   #drawn = new Map<Line, HTMLElement>();
@@ -50,7 +51,6 @@ export class LogView {
   #rowHeight = 22;
   #epoch = 1; // heights measured in another one are wrong
   #stale = false; // what is drawn shows an older style
-  #expected = 0; // where we scrolled to ourselves
   #frame = 0;
   #timer: ReturnType<typeof setTimeout> | undefined;
   #resize: ResizeObserver;
@@ -65,27 +65,25 @@ export class LogView {
     this.lead = element('div', 'tw-lead');
     this.#block.setAttribute('role', 'list');
     this.#block.setAttribute('aria-label', options.label ?? 'Log lines');
-    this.#scroller.setAttribute('aria-label', options.label ?? 'Log');
-    this.#scroller.setAttribute('role', 'log');
-    this.#scroller.setAttribute('aria-live', 'off');
-    this.#scroller.tabIndex = 0;
+    this.#scroller = new Scroller(options.label ?? 'Log');
+    const { box } = this.#scroller;
     this.#space.append(this.#block);
-    this.#scroller.append(this.lead, this.#space);
+    box.append(this.lead, this.#space);
     container.classList.add('tw-log');
     container.classList.toggle('tw-wrap', wrap);
-    container.append(this.#scroller);
-    this.#scroller.addEventListener('scroll', () => this.#onScroll(), { passive: true });
-    this.#scroller.addEventListener('wheel', (e) => e.deltaY < 0 && this.#onPull(), { passive: true });
+    container.append(box);
+    box.addEventListener('scroll', () => this.#onScroll(), { passive: true });
+    box.addEventListener('wheel', (e) => e.deltaY < 0 && this.#onPull(), { passive: true });
     this.#block.addEventListener('click', (e) => this.#onClick(e));
     this.#resize = new ResizeObserver(() => this.#restyle());
-    this.#resize.observe(this.#scroller);
+    this.#resize.observe(box);
   }
 
   destroy(): void {
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#timer);
     this.#resize.disconnect();
-    this.#scroller.remove();
+    this.#scroller.box.remove();
   }
 
   // --- lines --------------------------------------------------------------------------------------
@@ -128,7 +126,7 @@ export class LogView {
     const rows = this.#store.prepend(lines.slice(Math.max(0, lines.length - this.room)));
     this.#changedFrom = 0;
     this.#layOut();
-    this.#scrollBy(this.#tops.top(rows));
+    this.#scroller.by(this.#tops.top(rows));
     this.#schedule();
     return this.#store.all.length - before;
   }
@@ -201,7 +199,7 @@ export class LogView {
 
   toTop(): void {
     this.pause();
-    this.#scrollTo(0);
+    this.#scroller.to(0);
     this.#schedule();
     this.options.onOlder?.();
   }
@@ -266,24 +264,22 @@ export class LogView {
   // --- events -------------------------------------------------------------------------------------
 
   #onScroll(): void {
-    const { scrollTop, scrollHeight, clientHeight } = this.#scroller;
-    if (Math.abs(scrollTop - this.#expected) < 1.5) {
+    const way = this.#scroller.moved();
+    if (!way) {
       return;
     }
-    const down = scrollTop > this.#expected;
-    this.#expected = scrollTop;
-    if (scrollHeight - scrollTop - clientHeight < 4) {
-      down && (this.options.onEnd?.() || this.follow());
-    } else {
+    if (!this.#scroller.atEnd) {
       this.following = false;
-      scrollTop < clientHeight && !down && this.options.onOlder?.();
+      way === 'up' && this.#scroller.top < this.#scroller.height && this.options.onOlder?.();
+    } else if (way === 'down') {
+      this.options.onEnd?.() || this.follow();
     }
     this.#schedule();
   }
 
   /** Where everything fits there is nothing to scroll, but the wish is clear. */
   #onPull(): void {
-    if (this.#scroller.scrollTop <= 0) {
+    if (this.#scroller.top <= 0) {
       this.pause();
       this.options.onOlder?.();
     }
@@ -347,7 +343,7 @@ export class LogView {
       const height = this.#tops.top(gone);
       this.#changedFrom = 0;
       this.#layOut();
-      this.#scrollBy(-height);
+      this.#scroller.by(-height);
     }
   }
 
@@ -365,22 +361,22 @@ export class LogView {
     }
     for (let pass = 0; pass < PASSES; pass++) {
       this.#layOut();
-      this.following && this.#scrollTo(this.#scroller.scrollHeight);
+      this.following && this.#scroller.toEnd();
       this.#drawRange();
       if (!this.#measure()) {
         break;
       }
     }
-    this.following && this.#scrollTo(this.#scroller.scrollHeight);
+    this.following && this.#scroller.toEnd();
     this.#reveal();
     this.#takeFocus();
   }
 
   #drawRange(): void {
     const rows = this.#store.rows;
-    const y = this.#scroller.scrollTop - this.lead.offsetHeight;
+    const y = this.#scroller.top - this.lead.offsetHeight;
     const first = Math.max(0, this.#tops.at(y) - OVERSCAN);
-    const last = Math.min(rows.length, this.#tops.at(y + this.#scroller.clientHeight) + OVERSCAN + 1);
+    const last = Math.min(rows.length, this.#tops.at(y + this.#scroller.height) + OVERSCAN + 1);
     const wanted = rows.slice(first, last);
     const keep = new Set(wanted);
     for (const line of [...this.#drawn.keys()]) {
@@ -440,7 +436,7 @@ export class LogView {
     }
     if (changed) {
       this.#layOut();
-      this.following || this.#scrollBy(above);
+      this.following || this.#scroller.by(above);
     }
     return changed;
   }
@@ -456,7 +452,7 @@ export class LogView {
   /** Widths or styles changed: everything is drawn and measured anew, the line at the top stays there. */
   #restyle(): void {
     const first = this.#firstInSight();
-    const offset = this.#scroller.scrollTop - this.#tops.top(first);
+    const offset = this.#scroller.top - this.#tops.top(first);
     this.#epoch++;
     this.#stale = true;
     if (!this.#style.wrap) {
@@ -464,7 +460,7 @@ export class LogView {
     }
     this.#changedFrom = 0;
     this.#layOut();
-    this.following || this.#scrollTo(this.#tops.top(first) + offset);
+    this.following || this.#scroller.to(this.#tops.top(first) + offset);
     this.#schedule();
   }
 
@@ -484,30 +480,14 @@ export class LogView {
   // --- scrolling ----------------------------------------------------------------------------------
 
   #firstInSight(): number {
-    return this.#tops.at(this.#scroller.scrollTop - this.lead.offsetHeight);
-  }
-
-  #scrollTo(y: number): void {
-    this.#scroller.scrollTop = y;
-    this.#expected = this.#scroller.scrollTop;
-  }
-
-  #scrollBy(by: number): void {
-    by && this.#scrollTo(this.#scroller.scrollTop + by);
+    return this.#tops.at(this.#scroller.top - this.lead.offsetHeight);
   }
 
   /** Into sight, not to the edge where that is not needed. */
   #scrollToRow(index: number): boolean {
     this.#layOut();
-    const top = this.#tops.top(index) + this.lead.offsetHeight;
-    const height = this.#tops.top(index + 1) - this.#tops.top(index);
-    const { scrollTop, clientHeight } = this.#scroller;
-    if (top < scrollTop) {
-      this.#scrollTo(top - (top + clientHeight < scrollTop ? clientHeight / 3 : 0));
-    } else if (top + height > scrollTop + clientHeight) {
-      this.#scrollTo(top - (top > scrollTop + 2 * clientHeight ? clientHeight / 3 : Math.max(0, clientHeight - height)));
-    }
-    return this.#scroller.scrollTop !== scrollTop;
+    const top = this.#tops.top(index);
+    return this.#scroller.reveal(top + this.lead.offsetHeight, this.#tops.top(index + 1) - top);
   }
 
   /** The row of a line, or of the one that now stands where it stood. */
