@@ -37,16 +37,27 @@ export function stateOf(session: Session, view: LogView): [State, string] {
 const lag = (ms: number): string => (ms < 1000 ? `${Math.round(ms)} ms` : `${(ms / 1000).toFixed(1)} s`);
 const rate = (perS: number): string => (perS > 0 && perS < 10 ? perS.toFixed(1) : count(Math.round(perS)));
 
+const FIGURES_MS = 250; // fast enough to read
+
 let said = '';
+let figures = '';
+let figuresAt = 0;
+
+function readFigures(session: Session): string {
+  if (Date.now() - figuresAt > FIGURES_MS) {
+      figuresAt = Date.now();
+    figures = [`${rate(now.rate)}/s`, now.lagMs !== undefined && `lag ${lag(now.lagMs)}`].filter(Boolean).join(' · ');
+  }
+  return figures;
+}
 
 export function showPill(session: Session, view: LogView): void {
   const [state, text] = stateOf(session, view);
   const now = session.meter.read();
   const moving = state === 'live' || state === 'paused';
-  const figures = [`${rate(now.rate)}/s`, now.lagMs !== undefined && `lag ${lag(now.lagMs)}`].filter(Boolean);
   byId('pill').dataset.state = state;
   byId('pill-text').textContent = text;
-  byId('pill-rate').textContent = moving ? figures.join(' · ') : '';
+  byId('pill-rate').textContent = moving ? readFigures(session) : '';
   byId('pill').title = session.subscription?.detail.message ?? '';
   byId('retry').hidden = state !== 'reconnecting' && state !== 'offline' && state !== 'stopped';
   if (state !== said) {

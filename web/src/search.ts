@@ -1,6 +1,6 @@
 // The search field: what is marked, counted and stepped through, or the only thing that is shown.
 import type { Line, LogView } from '../../clients/js/src/log-view/index.js';
-import { byId, count, make, onClick } from './dom.js';
+import { byId, onClick, shortCount } from './dom.js';
 
 const WAIT_MS = 150; // after a key, before 100,000 lines are looked through
 const CHUNK = 20_000; // lines counted at once
@@ -64,7 +64,7 @@ export class Search {
   showCount(): void {
     const rows = this.view.rows;
     if (!this.active || rows.length === 0) {
-      byId('matches').replaceChildren();
+      byId('matches').textContent = '';
       return;
     }
     let c = this.#counted;
@@ -75,7 +75,7 @@ export class Search {
     for (; c.upTo < end; c.upTo++) {
       c.matches += this.matches(rows[c.upTo] as Line) ? 1 : 0;
     }
-    byId('matches').replaceChildren(make('span', count(c.matches) + (c.upTo < rows.length ? '…' : '')));
+    byId('matches').textContent = shortCount(c.matches) + (c.upTo < rows.length ? '…' : '');
     c.upTo < rows.length && requestAnimationFrame(() => this.showCount());
   }
 
