@@ -45,7 +45,8 @@ let figuresAt = 0;
 
 function readFigures(session: Session): string {
   if (Date.now() - figuresAt > FIGURES_MS) {
-      figuresAt = Date.now();
+    const now = session.meter.read();
+    figuresAt = Date.now();
     figures = [`${rate(now.rate)}/s`, now.lagMs !== undefined && `lag ${lag(now.lagMs)}`].filter(Boolean).join(' · ');
   }
   return figures;
@@ -53,7 +54,6 @@ function readFigures(session: Session): string {
 
 export function showPill(session: Session, view: LogView): void {
   const [state, text] = stateOf(session, view);
-  const now = session.meter.read();
   const moving = state === 'live' || state === 'paused';
   byId('pill').dataset.state = state;
   byId('pill-text').textContent = text;
