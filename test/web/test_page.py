@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import hmac
 import json
 import os
 import shutil
+import signal
 import subprocess
+import threading
+import time
 from pathlib import Path
 
 import http1
 from conftest import ETL
 from deadline import until
+from identities import SECRET, b64, b64_json
 from mongod import free_port
 
 SCHEDULE = {"heartbeat_s": 1, "retry_ms": 500}
@@ -26,6 +32,16 @@ def test_lines_arrive(serve, page, insert):
     page.wait_messages(["before", "now"], "the new line")
     until(lambda: page.in_sight() == ["before", "now"], "both are drawn")
     assert page.text("#pill-text") == "Live" and not page.visible("#empty")
+
+
+def test_replacements_are_lines_too(serve, page, db):
+    keys = {"_id": 1, "workspace_id": "w1", "workflow_id": "f1"}
+    db.etl_logs.insert_one(keys | {"message": "first"})
+    page.open(serve(mappings=[ETL.config | {"operations": ["insert", "replace"]}]))
+    page.wait_messages(["first"], "the document")
+    for message in ["second", "third"]:
+        db.etl_logs.replace_one({"_id": 1}, keys | {"message": message})
+    page.wait_messages(["first", "second", "third"], "its replacements")
 
 
 def test_empty_page_tells_how_to_begin(serve, page, db, insert):
@@ -187,6 +203,34 @@ def test_restart_of_the_server(serve, page, insert):
     page.wait_state("live")
 
 
+def test_restarts_while_lines_come(serve, page, db):
+    """Three restarts while 200 lines a second are written: each line once, in order, and no gap."""
+    port = free_port()
+    server = serve(ETL, port=port, **SCHEDULE)
+    page.open(server)
+    stopping, count = threading.Event(), 0
+
+    def write() -> None:
+        nonlocal count
+        while not stopping.wait(0.05):
+            db.etl_logs.insert_many([{"workspace_id": "w1", "workflow_id": "f1", "message": str(count + n)} for n in range(10)])
+            count += 10
+
+    writer = threading.Thread(target=write, daemon=True)
+    writer.start()
+    for _ in range(3):
+        held = len(page.messages())
+        until(lambda: len(page.messages()) > held + 50, "lines come", every_s=0.05)
+        server.stop()
+        page.wait_state("reconnecting")
+        server = serve(ETL, port=port, **SCHEDULE)
+        page.wait_state("live")
+    stopping.set()
+    writer.join()
+    page.wait_messages([str(n) for n in range(count)], "every line once")
+    assert page.js("return tailwater.view.lines.filter(l => l.kind === 'gap').length") == 0
+
+
 def test_permalink_and_jump(serve, page, insert, db):
     """A link to a line opens the page around it, and from there in both directions; so does a moment."""
     insert(*NUMBERED[:1500])
@@ -226,9 +270,6 @@ def test_gap_and_skipped_rows(serve, page, insert):
 
 def test_token(serve, page, insert):
     """Where the server asks for a token the page does; it stays in the tab."""
-    from identities import SECRET, b64, b64_json
-    import hashlib, hmac, time  # noqa: E401
-
     head = b64_json({"alg": "HS256", "typ": "JWT"}) + "." + b64_json({"sub": "ann", "channels": ["logs:etl:w1:*"], "exp": int(time.time()) + 600})
     token = head + "." + b64(hmac.new(SECRET.encode(), head.encode(), hashlib.sha256).digest())
     page.open(serve(ETL, auth={"jwt": {"secret": SECRET}}), live=False)
@@ -250,7 +291,7 @@ def test_mongodb_away(more_mongod, launch, page):
     config = {"mongodb": {"uri": node.uri, "max_await_ms": 100}, "heartbeat_s": 1,
               "sources": [{"name": "logs", "tag": "a", "database": "x", "mappings": [ETL.config]}]}
     page.open(launch(config))
-    node._end(__import__("signal").SIGKILL)  # noqa: SLF001
+    node._end(signal.SIGKILL)  # noqa: SLF001
     page.wait_state("away")
     assert page.text("#pill-text") == "MongoDB is away"
     node.start()
@@ -357,3 +398,13 @@ def test_behind_nginx_with_a_prefix(serve, page, insert, tmp_path):
         page.driver.get("about:blank")
         process.terminate()
         process.wait(10)
+
+
+def test_opened_while_mongodb_is_away(launch, page):
+    """A page that begins before the server ever reached MongoDB says so at once."""
+    config = {"mongodb": {"uri": f"mongodb://127.0.0.1:{free_port()}/?replicaSet=x&serverSelectionTimeoutMS=500"},
+              "sources": [{"name": "logs", "tag": "a", "database": "x", "mappings": [ETL.config]}]}
+    page.open(launch(config, healthy=False), live=False)
+    page.wait_state("away", 10)
+    page.keys("g")
+    until(lambda: "MongoDB did not answer" in page.text("#banner"), "older lines cannot be read now")

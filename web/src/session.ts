@@ -72,7 +72,7 @@ export class Session {
     });
     s.on('item', (item, { envelope, eventId }) => {
       this.meter.add(eventId && !envelope.replay ? Date.parse(envelope.ts) : NaN);
-      this.#add([lineOf(item, envelope)]);
+      this.#add([lineOf(item, envelope, eventId)]);
     });
     s.on('gap', (gap) => this.#note('gap', gapText(gap)));
     s.on('skipped', (skipped) => this.#note('skipped', `SKIPPED  ${skipped.events.toLocaleString('en')} lines: more came than were asked for.`));

@@ -60,6 +60,14 @@ test('the store holds each line once, filters, and drops the oldest', () => {
   assert.equal(store.rows.length, 3000);
 });
 
+test('a document that is replaced is another line; one that is read twice is not', () => {
+  const store = new LineStore(10);
+  const version = (v: number, eventId?: string): Line => ({ ...line(1), document: { v }, eventId });
+  const added = (l: Line): number => store.append([l]);
+  assert.deepEqual([added(version(1)), added(version(1)), added(version(1, 'a')), added(version(2, 'b')), added(version(2, 'b')), added(version(2, 'c'))], [1, 0, 0, 1, 0, 1]);
+  assert.deepEqual([store.prepend([version(1)]), store.all.length], [0, 3]);
+});
+
 test('tops: where rows begin, after any change', () => {
   const heights = Array.from({ length: 5000 }, (_, i) => 20 + (i % 3));
   const tops = new Tops((i) => heights[i] as number);

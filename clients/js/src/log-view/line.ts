@@ -18,6 +18,8 @@ export interface Line {
   document: unknown;
   truncated: boolean;
   replay: boolean;
+  /** Its place in the stream; none for what was read from the collection. */
+  eventId?: string | undefined;
 
   /** The view's own. */
   open?: boolean;
@@ -57,7 +59,7 @@ function timeOf(item: LogItem, envelope: Envelope): number {
   return NaN;
 }
 
-export function lineOf(item: LogItem, envelope: Envelope): Line {
+export function lineOf(item: LogItem, envelope: Envelope, eventId?: string): Line {
   const document = documentOf(envelope);
   const fields = fieldsOf(document, envelope);
   const message = plain(item.message).replace(ANSI, '');
@@ -73,6 +75,7 @@ export function lineOf(item: LogItem, envelope: Envelope): Line {
     document,
     truncated: envelope.truncated === true,
     replay: envelope.replay === true,
+    eventId,
   };
 }
 

@@ -6,12 +6,16 @@ export type LineFilter = (line: Line) => boolean;
 /** How many lines too many there may be before the oldest go, all at once. */
 const CHUNK = 2000;
 
+/** The same event, or one document read twice; a document that was replaced comes a second time as another event. */
+const isSame = (a: Line, b: Line): boolean =>
+  a.eventId && b.eventId ? a.eventId === b.eventId : JSON.stringify(a.document) === JSON.stringify(b.document);
+
 /** The lines that are held, and of those the ones that a filter lets through, both oldest first. */
 export class LineStore {
   all: Line[] = [];
   rows: Line[] = [];
   counts = Object.fromEntries(LEVELS.map((l) => [l, 0])) as Record<Level, number>;
-  #keys = new Set<string>();
+  #keys = new Map<string, Line>();
   #filter: LineFilter | undefined;
 
   constructor(readonly max: number) {}
@@ -74,10 +78,15 @@ export class LineStore {
   }
 
   #take(line: Line): boolean {
-    if (this.#keys.has(line.key)) {
+    const held = this.#keys.get(line.key);
+    if (held && isSame(held, line)) {
       return false;
     }
-    this.#keys.add(line.key);
+    line.key = held ? `${line.key} ${line.eventId ?? this.#keys.size}` : line.key;
+    if (held && this.#keys.has(line.key)) {
+      return false;
+    }
+    this.#keys.set(line.key, line);
     this.#count(line, 1);
     line.shown = !this.#filter || this.#filter(line);
     return true;
