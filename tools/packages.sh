@@ -37,6 +37,10 @@ TEST_NEEDS=(
   prometheus=cmd:promtool
   shellcheck=cmd:shellcheck
 )
+NODE_NEEDS=(
+  nodejs=cmd:node
+  npm=cmd:npm
+)
 
 has() { # PACKAGE PROBE
   local arguments=${2#*:} argument

@@ -11,6 +11,7 @@ STAGES=(
   integration  # the program on a real mongod
   asan         # AddressSanitizer and UBSan: unit, property and integration tests, fuzz corpora
   tsan         # ThreadSanitizer: unit tests, one integration run with several loops
+  web          # client library and page: types, unit tests, sizes, a real browser
   fault        # a three-member replica set whose members die, freeze and fail
   run          # ./run's failures; what is in deploy/
 )
@@ -166,6 +167,33 @@ stage_tsan() {
   fi
   TAILWATER_TEST_PATIENCE=5 python_tests "integration, tsan" tsan "${selected[@]}"
   unset TSAN_OPTIONS
+}
+
+# The built page is committed, so that building the program needs no Node: it must be what its source gives.
+page_is_fresh() {
+  check "page types" npm --prefix web run --silent check &&
+    check "page build" npm --prefix web run --silent build -- "$PWD/$RUN_DIR/test/page" &&
+    check "committed page is what its source gives" diff -r web/dist "$RUN_DIR/test/page"
+}
+
+client_tests() {
+  local junit=$PWD/$RUN_DIR/test/client.xml
+  check "client types" npm --prefix clients/js run --silent check || return 0
+  check "client sizes" npm --prefix clients/js run --silent size || true
+  suite "client unit tests" "$junit" npm --prefix clients/js run --silent test -- \
+    --test-reporter=junit --test-reporter-destination="$junit"
+}
+
+# shellcheck disable=SC2046 # as above
+stage_web() {
+  plain || return 0
+  need "for the client library and the page" "${NODE_NEEDS[@]}"
+  check "npm ci, client" npm ci --prefix clients/js --no-audit --no-fund || return 0
+  check "npm ci, page" npm ci --prefix web --no-audit --no-fund || return 0
+  client_tests
+  page_is_fresh || true
+  python_tests web plain test/web $(long_flag)
+  sed -n 's/^web: /   /p' "$RUN_DIR/test/web.log"
 }
 
 # shellcheck disable=SC2046 # as above

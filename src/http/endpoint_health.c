@@ -118,7 +118,7 @@ int probes_health(struct http_context *context, struct buffer *out)
         buffer_append(out, ",", i > 0);
         append_source(out, context->sources[i]);
     }
-    buffer_append_text(out, "]}\n");
+    buffer_printf(out, "],\"open\":%s}\n", context->settings.check_host ? "true" : "false");
     return draining ? 503 : 200;
 }
 

@@ -1,10 +1,12 @@
-/* endpoint_page - GET / : the page, built into the binary from web/ (page_data.h). Its policy allows nothing from
+/* endpoint_page - GET / : the page, built into the binary from web/dist (page_data.h). Its policy allows nothing from
  * elsewhere and no inline script; log content is only ever text. */
 #include "endpoints.h"
 
 #include "page_data.h"
 #include "reply.h"
 
+#include <stdbool.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *content_type(const char *name)
@@ -15,6 +17,9 @@ static const char *content_type(const char *name)
     }
     if (dot && strcmp(dot, ".css") == 0) {
         return "text/css; charset=utf-8";
+    }
+    if (dot && strcmp(dot, ".svg") == 0) {
+        return "image/svg+xml";
     }
     return "text/html; charset=utf-8";
 }
@@ -29,6 +34,26 @@ static const struct page_file *find_file(struct slice path)
         }
     }
     return NULL;
+}
+
+/* Does the client take gzip? With a weight that begins with zero it gets the plain file. */
+static bool takes_gzip(const struct exchange *x)
+{
+    char *accepted = exchange_header_list(x, "Accept-Encoding");
+    bool takes = strcasestr(accepted, "gzip") && !strcasestr(accepted, "gzip;q=0");
+    free(accepted);
+    return takes;
+}
+
+static void reply_file(struct exchange *x, const struct page_file *file)
+{
+    exchange_add_header(x, "Vary", "Accept-Encoding");
+    if (takes_gzip(x)) {
+        exchange_add_header(x, "Content-Encoding", "gzip");
+        exchange_reply(x, 200, content_type(file->name), file->gzipped, file->gzipped_len);
+    } else {
+        exchange_reply(x, 200, content_type(file->name), file->data, file->len);
+    }
 }
 
 void endpoint_page(struct loop *loop, struct exchange *x, const struct http_alias *alias)
@@ -46,5 +71,5 @@ void endpoint_page(struct loop *loop, struct exchange *x, const struct http_alia
     exchange_add_header(x, "Cross-Origin-Resource-Policy", "same-origin");
     exchange_add_header(x, "Permissions-Policy", "camera=(), geolocation=(), microphone=()");
     exchange_add_header(x, "Cache-Control", "no-cache");
-    exchange_reply(x, 200, content_type(file->name), file->data, file->len);
+    reply_file(x, file);
 }

@@ -38,6 +38,7 @@ static const struct route table[] = {
     {"/", METHOD_GET | METHOD_HEAD, endpoint_page},
     {"/live.js", METHOD_GET | METHOD_HEAD, endpoint_page},
     {"/live.css", METHOD_GET | METHOD_HEAD, endpoint_page},
+    {"/live.svg", METHOD_GET | METHOD_HEAD, endpoint_page},
 };
 
 static bool is_path(struct slice path, const char *text)
