@@ -11,6 +11,7 @@
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
+#include "notify.h"
 #include "publishing.h"
 #include "sweep.h"
 #include "tls.h"
@@ -28,6 +29,8 @@
 
 enum {
     LOOPS_MAX = 64,
+    STOP_TIME_S = 30, /* behind drain_delay_s, told to the service manager */
+    LOOP_STUCK_US = 10000000,
     STOP_LIMIT_S = 3, /* for everything to end; a server that does not answer is not waited for longer */
 };
 
@@ -51,6 +54,7 @@ struct app {
     struct access_reload *access_reload;
     struct loop *loops[LOOPS_MAX];
     unsigned loop_count;
+    struct notify notify;
 };
 
 /* --- making ---------------------------------------------------------------------------------------- */
@@ -309,11 +313,38 @@ static void wake_loops(struct app *app)
 
 static void reload(struct app *app)
 {
+    notify_reloading(&app->notify);
     if (app->context.tls) {
         reload_tls(app);
     }
     if (access_reload_all(app->access_reload)) {
         wake_loops(app);
+    }
+    notify_ready(&app->notify);
+}
+
+static bool loops_turn(const struct app *app)
+{
+    for (unsigned i = 0; i < app->loop_count; i++) {
+        if (loop_still_us(app->loops[i]) > LOOP_STUCK_US) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Once a second. A loop that is stuck is not reported as alive, so that the service manager starts the process anew. */
+static void report(struct app *app)
+{
+    unsigned away = 0;
+    for (unsigned i = 0; i < app->context.source_count; i++) {
+        away += source_is_away(app->context.sources[i]);
+    }
+    notify_status(&app->notify, "%llu connections%s",
+                  (unsigned long long)atomic_load(&app->context.counters.connections),
+                  away ? "; MongoDB does not answer" : "");
+    if (loops_turn(app)) {
+        notify_alive(&app->notify);
     }
 }
 
@@ -327,7 +358,9 @@ static void wait_for_signal(struct app *app, const sigset_t *signals)
         } else if (access_reload_look(app->access_reload)) {
             wake_loops(app);
         }
+        report(app);
     }
+    notify_stopping(&app->notify, app->config->drain_delay_s + STOP_TIME_S);
     log_info("serve", "%s: stopping", received == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
@@ -458,6 +491,7 @@ int serve_run(const struct config *config)
     hardening_apply(hardening_has_secrets(config));
     event_set_log_callback(on_libevent_log);
     evthread_use_pthreads();
+    notify_open(&app->notify);
     int status = CLI_EXIT_DONE;
     if (make(app, &err) != 0) {
         log_error("serve", "%s", err.text);
@@ -465,11 +499,13 @@ int serve_run(const struct config *config)
     } else {
         start(app);
         announce(config);
+        notify_ready(&app->notify);
         wait_for_signal(app, &signals);
         drain_delay(app, &signals);
         stop(app);
     }
     unmake(app);
+    notify_close(&app->notify);
     free(app);
     return status;
 }

@@ -102,6 +102,7 @@ static void on_tick(evutil_socket_t fd, short what, void *arg)
     (void)fd;
     (void)what;
     struct loop *loop = arg;
+    atomic_store(&loop->turned_us, clock_mono_us());
     give_memory_back(loop);
     for (unsigned i = 0; i < loop->context->source_count; i++) {
         check_source(loop, i);
@@ -340,6 +341,7 @@ static void *loop_main(void *arg)
 
 void loop_start(struct loop *loop)
 {
+    atomic_store(&loop->turned_us, clock_mono_us());
     if (pthread_create(&loop->thread, NULL, loop_main, loop) != 0) {
         abort();
     }
@@ -349,6 +351,11 @@ void loop_start(struct loop *loop)
 struct mailbox *loop_mailbox(struct loop *loop)
 {
     return loop->mailbox;
+}
+
+int64_t loop_still_us(const struct loop *loop)
+{
+    return clock_mono_us() - atomic_load(&loop->turned_us);
 }
 
 void loop_join(struct loop *loop)

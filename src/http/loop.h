@@ -41,6 +41,7 @@ struct loop {
     unsigned streams_peak;   /* since memory was last given back */
     int64_t now_us;          /* monotonic time of this turn, for bookkeeping that need not be exact */
     uint64_t deliveries;     /* events written, added to the counters once a turn */
+    _Atomic int64_t turned_us; /* monotonic time of its last tick */
     bool draining;
     pthread_t thread;
     bool started;
@@ -54,6 +55,9 @@ void loop_start(struct loop *loop);
 
 /* Any thread: where messages for it go. */
 struct mailbox *loop_mailbox(struct loop *loop);
+
+/* Any thread: how long ago [us] it turned last; it does so twice a second. */
+int64_t loop_still_us(const struct loop *loop);
 
 /* Any thread, after a MESSAGE_STOP: wait for its end. */
 void loop_join(struct loop *loop);
