@@ -35,6 +35,16 @@ TEST_NEEDS=(
   chromium-driver=cmd:chromedriver
   curl=cmd:curl
   shellcheck=cmd:shellcheck
+  systemd=cmd:systemd-analyze
+)
+LONG_TEST_NEEDS=(
+  debhelper=cmd:dh
+  dpkg-dev=cmd:dpkg-buildpackage
+  lintian=cmd:lintian
+  mmdebstrap=cmd:mmdebstrap
+  haproxy=file:/usr/sbin/haproxy
+  caddy=cmd:caddy
+  man-db=cmd:man
 )
 
 has() { # PACKAGE PROBE

@@ -94,7 +94,7 @@ def installed(package, debian, tmp_path_factory) -> Chroot:
 def test_lintian(package):
     if not shutil.which("lintian"):
         pytest.skip("lintian is not installed")
-    judged = subprocess.run(["lintian", "--fail-on", "error", "--suppress-tags", "bogus-mail-host", package], capture_output=True,
+    judged = subprocess.run(["lintian", "--fail-on", "error", "--suppress-tags", "bogus-mail-host,bogus-mail-host-in-debian-changelog", package], capture_output=True,
                             text=True, timeout=300)
     assert judged.returncode == 0, judged.stdout
 
