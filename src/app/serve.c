@@ -30,7 +30,7 @@
 enum {
     LOOPS_MAX = 64,
     STOP_TIME_S = 30, /* behind drain_delay_s, told to the service manager */
-    LOOP_STUCK_US = 10000000,
+    LOOP_STUCK_US = 5000000, /* it turns twice a second */
     STOP_LIMIT_S = 3, /* for everything to end; a server that does not answer is not waited for longer */
 };
 

@@ -18,6 +18,7 @@ from crowd import Crowd
 from deadline import until
 from front import Caddy, Front, HAProxy, Login, Nginx
 from judge import Truth
+from mongod import free_port
 from server import Server
 from stage import Stage, interests
 from traffic import Load, mappings
@@ -44,7 +45,7 @@ _numbers = itertools.count(1)
 class Fleet(Stage):
     """The stage of the fault suite with three tailwaters on one mongod, and no faults but being replaced."""
 
-    def __init__(self, mongo, anonymous: list[str]):
+    def __init__(self, mongo, anonymous: list[str], count: int, drain_delay_s: int):
         self.cluster = SimpleNamespace(client=mongo.client, heal=lambda: None)
         self.broken, self.networks, self.crowd = False, [], None
         self.database = f"fleet{os.getpid() % 100000}_{next(_numbers)}"
@@ -53,8 +54,8 @@ class Fleet(Stage):
         self.truth = Truth(mongo.client, self.database)
         access = {"anonymous": anonymous, "proxies": ["127.0.0.1/32"], "grants": {"everyone": ["logs:*:{workspace}:*"]}}
         options = {"auth": access, "aliases": [{"path": ALIAS, "channel": "logs:etl:{workspace_id}:{workflow_id}"}],
-                   "mongodb": {"uri": mongo.uri, "max_await_ms": 100}, "drain_delay_s": 1}
-        self.servers = [Server(self._config(mongo.uri, options)) for _ in range(3)]
+                   "mongodb": {"uri": mongo.uri, "max_await_ms": 100}, "drain_delay_s": drain_delay_s}
+        self.servers = [Server(self._config(mongo.uri, options)) for _ in range(count)]
 
     def start(self) -> list[int]:
         for server in self.servers:
@@ -95,14 +96,15 @@ class Fleet(Stage):
 @pytest.fixture
 def fleet(mongo):
     """Everyone may read, so that the crowd needs no session."""
-    made = Fleet(mongo, ["logs:*"])
+    made = Fleet(mongo, ["logs:*"], 3, 1)
     yield made
     made.close()
 
 
 @pytest.fixture
 def closed_fleet(mongo):
-    made = Fleet(mongo, [])
+    """One, which nobody may read without a session."""
+    made = Fleet(mongo, [], 1, 0)
     yield made
     made.close()
 
@@ -179,6 +181,14 @@ def test_behind_others(fleet, front, kind):
     assert fault.verdict.reconnects >= 200
 
 
+@pytest.mark.long
+@pytest.mark.parametrize("kind", [HAProxy, Caddy])
+def test_others_keep_browsers_while_nobody_serves(front, kind):
+    answer = front(kind, [free_port()]).get("/api/logs/stream?channels=logs:*")
+    assert answer.status == 200 and answer.headers["Content-Type"] == "text/event-stream"
+    assert answer.read() == b"retry: 1500\n\n"
+
+
 def test_nginx_asks_the_login_service(closed_fleet, front, login):
     """Who a client says it is counts for nothing; who the login service says it is, does."""
     nginx = front(Nginx, closed_fleet.start(), login.port)
@@ -192,7 +202,7 @@ def test_nginx_asks_the_login_service(closed_fleet, front, login):
 
 
 def test_nginx_keeps_browsers_while_the_login_service_is_away(closed_fleet, front, login):
-    nginx = front(Nginx, closed_fleet.start()[:1], login.port)
+    nginx = front(Nginx, closed_fleet.start(), login.port)
     login.close()
     answer = nginx.get(f"{ALIAS}?workspace_id=w1&workflow_id=f1", Cookie="session=ann")
     assert answer.status == 200 and answer.read().startswith(b"retry: ")

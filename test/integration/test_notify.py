@@ -92,7 +92,7 @@ def test_a_stuck_loop_is_not_alive(serve, manager):
     """The watchdog's datagrams end while one loop of two stands still, and come again when it goes on."""
     server = serve(ETL, env=manager.environment, loops=2)
     manager.wait("WATCHDOG=1")
-    quiet_s = 3.5  # they come once a second
+    quiet_s = 2.5  # they come once a second
 
     def is_silent() -> bool:
         manager.forget()
