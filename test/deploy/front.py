@@ -121,6 +121,8 @@ class HAProxy(Front):
         (line,) = re.findall(r"^  server a .*\n", text, re.M)
         text = re.sub(r"^  server .*\n", "", text, flags=re.M)
         servers = "".join(line.replace("server a", f"server s{port}").replace("3002", str(port)) for port in upstreams)
+        (folder / "come-back.http").write_text(documented("http"))
+        text = text.replace("/etc/haproxy/come-back.http", str(folder / "come-back.http"))
         (folder / "haproxy.cfg").write_text(text.rstrip("\n") + "\n" + servers)
         self.start(self.program, "-db", "-f", folder / "haproxy.cfg")
 
