@@ -36,6 +36,16 @@ TEST_NEEDS=(
   curl=cmd:curl
   prometheus=cmd:promtool
   shellcheck=cmd:shellcheck
+  systemd=cmd:systemd-analyze
+)
+LONG_TEST_NEEDS=(
+  debhelper=cmd:dh
+  dpkg-dev=cmd:dpkg-buildpackage
+  lintian=cmd:lintian
+  mmdebstrap=cmd:mmdebstrap
+  haproxy=file:/usr/sbin/haproxy
+  caddy=cmd:caddy
+  man-db=cmd:man
 )
 NODE_NEEDS=(
   nodejs=cmd:node

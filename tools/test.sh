@@ -13,7 +13,8 @@ STAGES=(
   tsan         # ThreadSanitizer: unit tests, one integration run with several loops
   web          # client library and page: types, unit tests, sizes, a real browser
   fault        # a three-member replica set whose members die, freeze and fail
-  run          # ./run's failures; what is in deploy/
+  deploy       # proxies, packages, images and units of deploy/; most of it with --long
+  run          # ./run's failures; the examples of deploy/
 )
 SUITE_LIMIT_S=1500 # a suite that hangs is ended
 SIDE_BY_SIDE=(-n 3 --dist loadfile) # integration tests wait most of the time; each worker has a mongod of its own
@@ -119,6 +120,7 @@ fuzz() {
 
 stage_tools() {
   need "for the tests" "${BUILD_NEEDS[@]}" "${WHEEL_NEEDS[@]}" "${TEST_NEEDS[@]}"
+  [ -z "$LONG" ] || need "for the long tests" "${LONG_TEST_NEEDS[@]}"
   need_python test/integration/requirements.txt "what the tests import"
   find_test_mongod
 }
@@ -201,6 +203,12 @@ stage_fault() {
   plain || return 0
   python_tests fault plain test/fault $(long_flag)
   sed -n 's/^fault: /   /p' "$RUN_DIR/test/fault.log"
+}
+
+# shellcheck disable=SC2046 # as above
+stage_deploy() {
+  plain || return 0
+  python_tests deploy plain test/deploy $(long_flag)
 }
 
 stage_run() {

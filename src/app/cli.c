@@ -11,8 +11,8 @@
 #include <string.h>
 
 /* Words of the command line; those that answer at once stand behind the commands. */
-enum word { WORD_HELP = CLI_TOKEN + 1, WORD_VERSION };
-static const char *const words[] = {"serve", "check", "demo", "print-config", "token", "help", "version"};
+enum word { WORD_HELP = CLI_HEALTHCHECK + 1, WORD_VERSION };
+static const char *const words[] = {"serve", "check", "demo", "print-config", "token", "healthcheck", "help", "version"};
 enum { WORDS = sizeof words / sizeof words[0] };
 
 /* What may follow `token`, by enum cli_token_action. */
@@ -292,7 +292,7 @@ static int take_word(struct reader *r, const char *word, struct error *err)
     const char *meant = nearest_name(word, words, WORDS);
     return meant ? error_set(err, "unknown command \"%s\" (did you mean \"%s\"?)", word, meant)
                  : error_set(err, "unknown command \"%s\"; there are serve, check, demo, print-config, token, "
-                                  "help and version",
+                                  "healthcheck, help and version",
                              word);
 }
 

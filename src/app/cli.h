@@ -20,7 +20,7 @@ enum cli_exit {
     CLI_EXIT_CONFIG = 78, /* the configuration (EX_CONFIG of sysexits) */
 };
 
-enum cli_command { CLI_SERVE, CLI_CHECK, CLI_DEMO, CLI_PRINT_CONFIG, CLI_TOKEN };
+enum cli_command { CLI_SERVE, CLI_CHECK, CLI_DEMO, CLI_PRINT_CONFIG, CLI_TOKEN, CLI_HEALTHCHECK };
 
 enum cli_token_action { CLI_TOKEN_NONE, CLI_TOKEN_MAKE, CLI_TOKEN_CHECK, CLI_TOKEN_HASH };
 

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "database.h"
 #include "demo.h"
+#include "healthcheck.h"
 #include "log.h"
 #include "serve.h"
 
@@ -57,6 +58,8 @@ static int run_command(const struct config *config, const struct cli *cli)
         return CLI_EXIT_DONE;
     case CLI_TOKEN:
         return command_token_run(config, &cli->token, stdin, stdout, stderr);
+    case CLI_HEALTHCHECK:
+        return healthcheck_run(config, stdout);
     }
     return CLI_EXIT_USAGE;
 }
@@ -64,8 +67,9 @@ static int run_command(const struct config *config, const struct cli *cli)
 /* What the command needs of the configuration. */
 static int load_config(const struct cli *cli, struct config **config, struct error *err)
 {
-    return cli->command == CLI_TOKEN ? config_load_auth(cli->config_file, cli->flags, config, err)
-                                     : config_load(cli->config_file, cli->flags, config, err);
+    bool needs_sources = cli->command != CLI_TOKEN && cli->command != CLI_HEALTHCHECK;
+    return needs_sources ? config_load(cli->config_file, cli->flags, config, err)
+                         : config_load_auth(cli->config_file, cli->flags, config, err);
 }
 
 static enum log_format log_format_of(const struct config *config)
@@ -94,7 +98,9 @@ int main(int argc, char **argv)
         status = CLI_EXIT_CONFIG;
     } else if (rc == CLI_RUN) {
         log_configure((enum log_level)log_level_parse(config->log_level), log_format_of(config));
-        log_warnings(config);
+        if (cli.command != CLI_HEALTHCHECK) { /* which says one line */
+            log_warnings(config);
+        }
         status = run_command(config, &cli);
     }
     config_free(config);

@@ -11,6 +11,8 @@
 #include "log.h"
 #include "loop.h"
 #include "ops.h"
+#include "notify.h"
+#include "probes.h"
 #include "publishing.h"
 #include "settings.h"
 #include "sweep.h"
@@ -29,6 +31,7 @@
 
 enum {
     LOOPS_MAX = 64,
+    STOP_TIME_S = 30, /* behind drain_delay_s, told to the service manager */
     STOP_LIMIT_S = 3, /* for everything to end; a server that does not answer is not waited for longer */
 };
 
@@ -52,6 +55,7 @@ struct app {
     struct loop *loops[LOOPS_MAX];
     unsigned loop_count;
     struct ops *ops; /* NULL = no such listener */
+    struct notify notify;
 };
 
 /* --- making ---------------------------------------------------------------------------------------- */
@@ -265,6 +269,7 @@ static void wake_loops(struct app *app)
 
 static void reload(struct app *app)
 {
+    notify_reloading(&app->notify);
     if (app->context.tls) {
         reload_tls(app);
     }
@@ -273,6 +278,25 @@ static void reload(struct app *app)
     if (taken) {
         show_config(app);
         wake_loops(app);
+    }
+    notify_ready(&app->notify);
+}
+
+/* Once a second. A loop that is stuck is not reported as alive, so that the service manager starts the process anew. */
+static void report(struct app *app)
+{
+    unsigned away = 0;
+    for (unsigned i = 0; i < app->context.source_count; i++) {
+        away += source_is_away(app->context.sources[i]);
+    }
+    notify_status(&app->notify, "%llu connections%s",
+                  (unsigned long long)atomic_load(&app->context.counters.connections),
+                  away ? "; MongoDB does not answer" : "");
+    struct buffer lines = BUFFER_INIT;
+    bool alive = probes_alive(&app->context, false, &lines);
+    buffer_fini(&lines);
+    if (alive) {
+        notify_alive(&app->notify);
     }
 }
 
@@ -286,8 +310,10 @@ static void wait_for_signal(struct app *app, const sigset_t *signals)
         } else if (access_reload_look(app->access_reload)) {
             wake_loops(app);
         }
+        report(app);
     }
     atomic_store(&app->context.leaving, true);
+    notify_stopping(&app->notify, app->config->drain_delay_s + STOP_TIME_S);
     log_info("serve", "%s: stopping", received == SIGTERM ? "SIGTERM" : "SIGINT");
 }
 
@@ -421,6 +447,7 @@ int serve_run(const struct config *config)
     hardening_apply(hardening_has_secrets(config));
     event_set_log_callback(on_libevent_log);
     evthread_use_pthreads();
+    notify_open(&app->notify);
     int status = CLI_EXIT_DONE;
     if (make(app, &err) != 0) {
         log_error("serve", "%s", err.text);
@@ -428,11 +455,13 @@ int serve_run(const struct config *config)
     } else {
         start(app);
         announce(config);
+        notify_ready(&app->notify);
         wait_for_signal(app, &signals);
         drain_delay(app, &signals);
         stop(app);
     }
     unmake(app);
+    notify_close(&app->notify);
     free(app);
     return status;
 }

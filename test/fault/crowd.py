@@ -233,7 +233,8 @@ class Client(asyncio.Protocol):
         self._transport = transport
         self._connects += 1
         self._heard_at = time.monotonic()
-        fields = {"Accept": "text/event-stream"} | ({"Last-Event-ID": self.last_id} if self.last_id else {})
+        # A proxy's answer that is no endless stream ends with its connection.
+        fields = {"Accept": "text/event-stream", "Connection": "close"} | ({"Last-Event-ID": self.last_id} if self.last_id else {})
         port = transport.get_extra_info("peername")[1]
         transport.write(http1.head_bytes(port, "GET", self._target, fields, None))
 

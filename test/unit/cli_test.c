@@ -75,6 +75,7 @@ static void test_commands(void **state)
     assert_int_equal(accept_line("tailwater serve").command, CLI_SERVE);
     assert_int_equal(accept_line("tailwater check").command, CLI_CHECK);
     assert_int_equal(accept_line("tailwater print-config").command, CLI_PRINT_CONFIG);
+    assert_int_equal(accept_line("tailwater healthcheck").command, CLI_HEALTHCHECK);
     assert_true(accept_line("tailwater check --offline").offline);
     assert_true(accept_line("tailwater --offline check").offline);
     struct cli cli = accept_line("tailwater demo --rate=20 --seconds 3 --database=shop");
@@ -178,8 +179,8 @@ static void test_refused(void **state)
 {
     (void)state;
     refuse("tailwater srve", "unknown command \"srve\" (did you mean \"serve\"?)");
-    refuse("tailwater bogus", "unknown command \"bogus\"; there are serve, check, demo, print-config, token, help "
-                              "and version");
+    refuse("tailwater bogus", "unknown command \"bogus\"; there are serve, check, demo, print-config, token, "
+                              "healthcheck, help and version");
     refuse("tailwater serve check", "unexpected argument \"check\" behind \"serve\"");
     refuse("tailwater --journal.byte=5", "unknown option --journal.byte (did you mean --journal.bytes?)");
     refuse("tailwater --confg=x", "unknown option --confg (did you mean --config?)");
