@@ -40,7 +40,7 @@ static const char help_head[] =
     "                 who it is and what it may read\n"
     "  token hash     print the SHA-256 of a service's or the admin's token from\n"
     "                 standard input; --new makes a token\n"
-    "  healthcheck    ask the listener of this configuration for /health; exits with 0\n"
+    "  healthcheck    ask the listener of this configuration for /health; exits 0\n"
     "                 when it is healthy or degraded, else 1\n"
     "  help           this text; help options prints the manual as Markdown\n"
     "  version        program and libraries\n"
