@@ -41,13 +41,15 @@ choose_port() {
 
 # Without a configuration of the user's, one of its own: everyone on this machine reads, a service token publishes.
 write_config() {
-  local made file=$RUN_DIR/tailwater.yaml
+  local name made file=$RUN_DIR/tailwater.yaml
   [ -z "${TAILWATER_CONFIG-}" ] || return 0
-  if ! [ -f "$RUN_DIR/tokens" ]; then
+  if ! grep -qs ADMIN_SHA256 "$RUN_DIR/tokens"; then
     (
       umask 077
-      made=$("$BUILD_DIR/src/app/tailwater" token hash --new)
-      sed -n "s/^token: /SERVICE_TOKEN=/p; s/^token_sha256: /SERVICE_SHA256=/p" <<<"$made" >"$RUN_DIR/tokens"
+      for name in SERVICE ADMIN; do
+        made=$("$BUILD_DIR/src/app/tailwater" token hash --new)
+        sed -n "s/^token: /${name}_TOKEN=/p; s/^token_sha256: /${name}_SHA256=/p" <<<"$made"
+      done >"$RUN_DIR/tokens"
     )
   fi
   # shellcheck source=/dev/null
@@ -58,6 +60,7 @@ auth:
   anonymous: ["*"]
   services:
     - { name: demo, service: etl, token_sha256: $SERVICE_SHA256, publish: ["*"] }
+  admin_token_sha256: $ADMIN_SHA256
 END
   export TAILWATER_CONFIG=$file
 }
@@ -110,6 +113,7 @@ END
   Publish    curl http://localhost:$port/api/logs/publish -H 'Authorization: Bearer $SERVICE_TOKEN' \\
                -H 'Content-Type: application/json' -d '{"service": "etl", "workspace_id": "workspace123",
                "workflow_id": "workflow456", "logData": {"level": "INFO", "message": "hello"}}'
+  Admin      curl http://localhost:$port/admin/sources -H 'Authorization: Bearer $ADMIN_TOKEN'
 END
   cat <<END
 

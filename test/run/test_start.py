@@ -54,9 +54,12 @@ def test_everything_at_once(run, with_wheel):
 def test_the_shown_command_publishes(run, mongod_on_path):
     """What ./run prints under Publish is run as it stands; its token is the same at the next start, and only the user's."""
     one = run("--no-demo", PATH=mongod_on_path).wait_started()
-    command = one.output.partition("  Publish    ")[2].partition("\n\n")[0]
+    command = one.output.partition("  Publish    ")[2].partition("\n  Admin ")[0]
     done = subprocess.run(command, shell=True, capture_output=True, text=True, timeout=30)
     assert json.loads(done.stdout)["channel"] == "logs:etl:workspace123:workflow456", (command, done)
+    sources = one.output.partition("  Admin      ")[2].partition("\n")[0]
+    shown = subprocess.run(sources, shell=True, capture_output=True, text=True, timeout=30)
+    assert json.loads(shown.stdout)["sources"][0]["name"] == "logs", (sources, shown)
     tokens = one.folder / "tokens"
     assert tokens.stat().st_mode & 0o077 == 0
     stranger = urllib.request.Request(f"http://127.0.0.1:{one.port}/api/logs/history?channels=logs:*",
