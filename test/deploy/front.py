@@ -76,9 +76,14 @@ class Front:
         return connection.getresponse()
 
     def stop(self) -> None:
+        """Caddy would wait for the streams' end."""
         if self._process:
             self._process.terminate()
-            self._process.wait(20)
+            try:
+                self._process.wait(3)
+            except subprocess.TimeoutExpired:
+                self._process.kill()
+                self._process.wait(20)
 
 
 class Nginx(Front):
