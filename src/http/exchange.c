@@ -24,7 +24,12 @@
 #include <uthash.h>
 #include <utlist.h>
 
-enum { PENDING_TIMEOUT_S = 60 };
+enum {
+    PENDING_TIMEOUT_S = 60,
+    /* For one system call. Whoever asks and closes their own direction at once, as nc -N does, still gets an answer that
+     * fits: evhttp takes the end of reading for the client's leaving, and would stop after libevent's 16 KiB. */
+    WRITE_BYTES = 256 * 1024,
+};
 
 /* A connection from being accepted to its end, also as a stream, and who watches over it. */
 struct guarded {
@@ -355,6 +360,7 @@ static struct bufferevent *on_accept(struct event_base *base, void *arg)
     } else {
         g->guard = guard_new(g->bev, &server->options.guard);
     }
+    bufferevent_set_max_single_write(g->bev, WRITE_BYTES);
     bufferevent_incref(g->bev); /* until it is adopted */
     LL_PREPEND(server->accepted, g);
     event_active(server->adopt, EV_TIMEOUT, 0);

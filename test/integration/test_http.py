@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import socket
 
@@ -11,7 +12,7 @@ import pytest
 
 import http1
 from conftest import ETL
-from deadline import until
+from deadline import WAIT_S, until
 
 STREAM = "/api/logs/stream?channels=logs:etl:w1:f1"
 DOCUMENT = {"workspace_id": "w1", "workflow_id": "f1"}
@@ -321,3 +322,15 @@ def test_prompt_stop_while_mongodb_is_away(more_mongod, launch):
     finally:
         os.kill(node.pid, signal.SIGCONT)
     print(f"\nstop took {server.stop_s:.2f} s")
+
+
+@pytest.mark.parametrize("path", ["/", "/live.js"])
+def test_who_has_said_everything_gets_the_whole_answer(shared, path):
+    """A client that closes its own direction behind the request (nc -N) waits for the answer all the same."""
+    with socket.create_connection(("127.0.0.1", shared.port), timeout=WAIT_S) as s:
+        s.sendall(http1.head_bytes(shared.port, "GET", path, None, None))
+        s.shutdown(socket.SHUT_WR)
+        answer = b"".join(iter(lambda: s.recv(65536), b""))
+    head, _, body = answer.partition(b"\r\n\r\n")
+    length = int(re.search(rb"(?i)content-length: (\d+)", head)[1])
+    assert len(body) == length > 1000
