@@ -1,6 +1,8 @@
 /* address - see address.h. */
 #include "address.h"
 
+#include "ip_address.h"
+
 #include <arpa/inet.h>
 #include <string.h>
 #include <strings.h>
@@ -87,13 +89,9 @@ int address_parse(const char *text, struct address *out, struct error *err)
 
 bool address_is_loopback(const char *host)
 {
-    struct in_addr ip4;
-    if (inet_pton(AF_INET, host, &ip4) == 1) {
-        return ntohl(ip4.s_addr) >> 24 == 127;
-    }
-    struct in6_addr ip6;
-    if (inet_pton(AF_INET6, host, &ip6) == 1) {
-        return IN6_IS_ADDR_LOOPBACK(&ip6) || (IN6_IS_ADDR_V4MAPPED(&ip6) && ip6.s6_addr[12] == 127);
+    struct ip_address address;
+    if (ip_address_parse(host, strlen(host), &address) == 0) {
+        return ip_address_is_loopback(&address);
     }
     return strcasecmp(host, "localhost") == 0;
 }

@@ -3,17 +3,12 @@
 
 #include "buffer.h"
 #include "clock.h"
-#include "hash.h"
+#include "seeded_table.h"
 
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Strangers choose the keys: a seeded hash, so that they cannot choose collisions. */
-#undef HASH_FUNCTION
-#define HASH_FUNCTION(key, len, value) ((value) = (unsigned)hash_bytes(hash_process_key(), (key), (len)))
-#include <uthash.h>
 
 struct book_entry {
     struct grant_set *set;

@@ -7,16 +7,11 @@
 #include "clock.h"
 #include "page.h"
 #include "reply.h"
+#include "seeded_table.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-
-/* Channels are strangers' texts: a seeded hash, so that they cannot choose collisions. */
-#include "hash.h"
-#undef HASH_FUNCTION
-#define HASH_FUNCTION(key, len, value) ((value) = (unsigned)hash_bytes(hash_process_key(), (key), (len)))
-#include <uthash.h>
 
 enum {
     ENTRIES_MAX = 20000, /* of each journal that are looked at: some milliseconds */

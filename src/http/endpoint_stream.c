@@ -158,11 +158,11 @@ static int take_seat(struct loop *loop, struct exchange *x, const struct params 
                      struct stream_request *request)
 {
     struct access *access = access_holder_get(loop->context->access);
-    struct ip_address client = client_address_of(x, access);
-    struct ip_address site = ip_address_site(&client);
+    struct ip_address peer = exchange_peer(x);
+    bool is_behind_proxy = access_trusts_proxy(access, &peer); /* else it was counted when it was accepted */
+    request->address = is_behind_proxy ? client_address_of(x, access) : peer;
     access_unref(access);
-    request->address = client;
-    bool is_behind_proxy = rights_trusts_peer(loop, x); /* else its connection was counted when it was accepted */
+    struct ip_address site = ip_address_site(&request->address);
     const char *code = seat_take(loop->context, request->rights.identity, is_behind_proxy ? &site : NULL,
                                  &request->seat);
     if (code) {

@@ -229,7 +229,7 @@ int rights_read(struct loop *loop, const struct exchange *x, const struct params
 {
     struct buffer asked = BUFFER_INIT;
     struct access *access = access_holder_get(loop->context->access);
-    if (subscription) {
+    if (subscription && params && params_get(params, "ticket")) { /* nothing else is bound to it */
         subscription_append_asked(subscription, &asked);
     }
     int rc = read_with(loop, x, access, params, subscription ? buffer_text(&asked) : NULL, out, refusal);

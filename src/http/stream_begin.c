@@ -158,12 +158,15 @@ static bool polls(const struct stream *s)
 /* For browsers' EventSource, which cannot send a header when it comes back. Returns text for free(), or NULL. */
 static char *make_renewal(const struct stream *s)
 {
-    struct buffer asked = BUFFER_INIT;
+    char *ticket = NULL;
     struct access *access = access_holder_get(s->loop->context->access);
-    subscription_append_asked(s->subscription, &asked);
-    char *ticket = access_ticket(access, s->identity, buffer_text(&asked), clock_wall_ms());
+    if (s->identity->user && access_has_tickets(access)) {
+        struct buffer asked = BUFFER_INIT;
+        subscription_append_asked(s->subscription, &asked);
+        ticket = access_ticket(access, s->identity, buffer_text(&asked), clock_wall_ms());
+        buffer_fini(&asked);
+    }
     access_unref(access);
-    buffer_fini(&asked);
     return ticket;
 }
 

@@ -67,10 +67,12 @@ static bool tell_revoked(struct stream *s, const struct subscription *now)
 
 static bool has_grown(const struct subscription *before, const struct subscription *now)
 {
-    struct buffer gained = BUFFER_INIT;
-    unsigned count = append_lost(&gained, now, before);
-    buffer_fini(&gained);
-    return count > 0;
+    for (unsigned i = 0; i < now->count; i++) {
+        if (!subscription_covers(before, now->list[i].text, now->list[i].len)) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static void regrant(struct stream *s, struct grant_set *grants)

@@ -1,15 +1,11 @@
 /* user_streams - see user_streams.h. */
+#include "user_streams.h"
+
 #include "buffer.h"
-#include "hash.h"
-#include "stream_inside.h"
+#include "seeded_table.h"
 
 #include <stdlib.h>
 #include <string.h>
-
-/* Strangers choose the keys: a seeded hash, so that they cannot choose collisions. */
-#undef HASH_FUNCTION
-#define HASH_FUNCTION(key, len, value) ((value) = (unsigned)hash_bytes(hash_process_key(), (key), (len)))
-#include "user_streams.h"
 
 struct user_streams *user_streams_find(struct loop *loop, const char *user)
 {

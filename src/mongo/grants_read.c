@@ -3,18 +3,14 @@
 
 #include "buffer.h"
 #include "database.h"
-#include "hash.h"
 #include "read_view.h"
+#include "seeded_table.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <tailwater/channel.h>
-
-#undef HASH_FUNCTION
-#define HASH_FUNCTION(key, len, value) ((value) = (unsigned)hash_bytes(hash_process_key(), (key), (len)))
-#include <uthash.h>
 
 enum { QUERY_MS = 10000, BATCH = 1000, OBJECT_ID_TEXT = 24 };
 

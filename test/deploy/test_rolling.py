@@ -8,12 +8,11 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import shutil
-import tempfile
 from types import SimpleNamespace
 
 import pytest
 
+import chromium
 from crowd import Crowd
 from deadline import until
 from front import Caddy, Front, HAProxy, Login, Nginx
@@ -33,12 +32,6 @@ source.addEventListener('ready', e => told.push('ready ' + JSON.parse(e.data).re
 source.addEventListener('gap', e => told.push('gap ' + e.data));
 source.addEventListener('logs', e => keys.push(String(JSON.parse(e.data).log_data._id)));
 """
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--no-proxy-server",
-         "--ignore-certificate-errors"]
-
 _numbers = itertools.count(1)
 
 
@@ -131,20 +124,10 @@ def front(tmp_path):
 
 @pytest.fixture
 def browser():
-    if not CHROMIUM or not DRIVER:
+    if not chromium.is_installed():
         pytest.skip("chromium and chromedriver are not installed")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    folder = tempfile.mkdtemp(prefix="tailwater-chromium-")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS, f"--user-data-dir={folder}"]:
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
-    shutil.rmtree(folder, ignore_errors=True)
+    with chromium.chromium("--ignore-certificate-errors") as driver:
+        yield driver
 
 
 def value(browser, name: str):

@@ -2,21 +2,14 @@
 
 from __future__ import annotations
 
-import shutil
-import tempfile
-
 import pytest
 
+import chromium
 from conftest import ETL
 from deadline import WAIT_S, until
 from mongod import free_port
 
 KEYS = {"workspace_id": "w1", "workflow_id": "f1"}
-CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
-DRIVER = shutil.which("chromedriver")
-FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--no-proxy-server"]
-
 LISTEN = """
 window.got = []; window.states = []; window.ids = [];
 const source = new EventSource('/api/logs/stream?channels=logs:etl:w1:f1');
@@ -30,20 +23,10 @@ source.addEventListener('logs', e => { got.push(JSON.parse(e.data).log_data.n); 
 
 @pytest.fixture
 def browser():
-    if not CHROMIUM or not DRIVER:
+    if not chromium.is_installed():
         pytest.skip("chromium and chromedriver are not installed")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    folder = tempfile.mkdtemp(prefix="tailwater-chromium-")
-    options = webdriver.ChromeOptions()
-    options.binary_location = CHROMIUM
-    for flag in [*FLAGS, f"--user-data-dir={folder}"]:
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=Service(DRIVER))
-    yield driver
-    driver.quit()
-    shutil.rmtree(folder, ignore_errors=True)
+    with chromium.chromium() as driver:
+        yield driver
 
 
 def test_event_source_over_a_restart(serve, db, browser):

@@ -12,9 +12,7 @@ from __future__ import annotations
 
 import importlib.util
 import json
-import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -30,12 +28,11 @@ _module = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(_module)
 globals().update({name: value for name, value in vars(_module).items() if not name.startswith("__")})
 
+import chromium  # noqa: E402
 from deadline import WAIT_S, until  # noqa: E402
 from oracle import Rule  # noqa: E402
 
 ETL = Rule("etl_logs", "logs:etl", ("workspace_id", "workflow_id"), (("service", "etl"),))
-FLAGS = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--no-proxy-server", "--force-color-profile=srgb"]
 AXE = ROOT / "web/node_modules/axe-core/axe.min.js"
 
 
@@ -140,22 +137,11 @@ class Page:
 
 @pytest.fixture(scope="session")
 def driver() -> Iterator[object]:
-    chromium, chromedriver = shutil.which("chromium"), shutil.which("chromedriver")
-    if not chromium or not chromedriver:
+    if not chromium.is_installed():
         pytest.fail("chromium and chromedriver are not installed")
-    from selenium import webdriver
-    from selenium.webdriver.chrome.service import Service
-
-    folder = tempfile.mkdtemp(prefix="tailwater-chromium-")
-    options = webdriver.ChromeOptions()
-    options.binary_location = chromium
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    for flag in [*FLAGS, f"--user-data-dir={folder}"]:
-        options.add_argument(flag)
-    driver = webdriver.Chrome(options=options, service=Service(chromedriver))
-    yield driver
-    driver.quit()
-    shutil.rmtree(folder, ignore_errors=True)
+    with chromium.chromium("--force-color-profile=srgb", headless="--headless=new",
+                           capabilities={"goog:loggingPrefs": {"browser": "ALL"}}) as driver:
+        yield driver
 
 
 @pytest.fixture
